@@ -39,11 +39,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
-    def process_literal_param(self, value: datetime | None, dialect: Dialect) -> str:
-        """Renders the value for SQL text, as in a server default."""
-        stored = self.process_bind_param(value, dialect)
-        return "NULL" if stored is None else "'" + stored.isoformat(sep=" ", timespec="microseconds") + "'"
-
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Gives the zone back; None stays None."""
         if value is None:
