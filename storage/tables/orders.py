@@ -14,7 +14,10 @@ from storage.times import UtcDateTime
 
 
 class OrderRow(SQLModel, table=True):
-    """The newest known state of an order. Money is in minor units of ``currency``."""
+    """The newest known state of an order. Money is in minor units of ``currency``.
+
+    ``erased_at`` says that the buyer's name and marks were erased; later events do not bring them back.
+    """
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -41,6 +44,7 @@ class OrderRow(SQLModel, table=True):
     currency: str
     carrier: str = ""
     tracking_no: str = ""
+    erased_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
 
