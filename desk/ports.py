@@ -429,6 +429,10 @@ class OrderStore(Protocol):
 
     def bind(self, token_hash: str, order_id: int, identity_id: int, now: datetime) -> None: ...
 
+    def set_contact_of_buyer(self, buyer_id: str, contact_id: int) -> None:
+        """Joins every order of that buyer to the contact."""
+        ...
+
     def find_of_identity(self, identity_id: int, limit: int) -> Sequence[Order]:
         """Orders bound to this identity, newest first. Never anybody else's."""
         ...
@@ -640,6 +644,22 @@ class DeadLetterStore(Protocol):
         ...
 
 
+class LeaseStore(Protocol):
+    """The right to be the only worker of some name (a poller, a sender), across processes."""
+
+    def acquire(self, name: str, owner: str, lease: timedelta, now: datetime) -> bool:
+        """Takes or prolongs the lease; False while another living owner holds it.
+
+        On PostgreSQL leases are timed by the database's clock. On SQLite the one process that may run
+        has a fresh ``owner`` at each start, so a lease of another owner is void at once.
+        """
+        ...
+
+    def release(self, name: str, owner: str) -> None:
+        """Gives the lease back. Does nothing when it has another owner by now."""
+        ...
+
+
 class ContactDataStore(Protocol):
     """A person's rights over their data, and retention."""
 
@@ -678,6 +698,7 @@ class UnitOfWork(Protocol):
     desk_events: DeskEventStore
     dead_letters: DeadLetterStore
     contact_data: ContactDataStore
+    leases: LeaseStore
 
 
 class Transactions(Protocol):
