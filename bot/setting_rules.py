@@ -88,7 +88,7 @@ class Address(NamedTuple):
     def url(self) -> str:
         """An address for this machine's browser; a wildcard becomes the loopback address."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return origin(f"http://{f'[{host}]' if ':' in host else host}:{self.port}")
 
 
 def is_loopback(host: str) -> bool:
