@@ -8,7 +8,7 @@ through one of them, so that it is stored whole or not at all. Repositories take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -247,11 +247,10 @@ class OutboxStore(Protocol):
         ...
 
     def end(self, outgoing_id: int, delivery: Delivery, error: str, now: datetime) -> None:
-        """Ends it as withheld, uncertain, unreachable or dead."""
-        ...
+        """Ends it as withheld, uncertain, unreachable or dead.
 
-    def withhold_queued(self, conversation_id: int, kinds: Iterable[str], error: str, now: datetime) -> int:
-        """Withholds queued messages of these kinds; says how many."""
+        A withheld one gives its dedupe key free: what it asked was never asked.
+        """
         ...
 
 
@@ -385,6 +384,10 @@ class ConversationStore(Protocol):
 
     def find_newest_sent(self, conversation_id: int, before_message_id: int) -> Message | None:
         """The line of highest ``seq`` before that message, whoever wrote it."""
+        ...
+
+    def find_newest_prompt(self, conversation_id: int) -> Message | None:
+        """The sent line with a prompt that has the highest ``seq``."""
         ...
 
     def find_option(self, button_id: str) -> tuple[Message, Option] | None:

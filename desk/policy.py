@@ -1,0 +1,417 @@
+"""What to do with one message of a customer: values in, a ``Decision`` out.
+
+The order of the rules is the order of care: stopping (退订) and a person come before anything else,
+then what was just asked, then knowledge, then an honest "I do not know".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from desk import order_answers, survey, wording
+from desk.escalation import Escalation, Offer, is_angry, reason_for_rating, reason_to_escalate
+from desk.folding import fold
+from desk.human_request import declines_person
+from desk.opt_out import asks_to_resume, asks_to_stop
+from desk.values import (
+    CaseReason,
+    FaqEntry,
+    FaqMatch,
+    Option,
+    Order,
+    Priority,
+    Prompt,
+    PromptKind,
+    Reply,
+    Speaker,
+    Survey,
+    Understanding,
+)
+
+NEAR_EXACT = 0.86
+"""From this similarity on an FAQ entry is the answer."""
+LIKELY = 0.5
+"""From this similarity on an entry is worth offering as 「您是想问」."""
+MOST_CHOICES = 3
+LOST_AFTER = 2
+"""Questions in a row without an answer until a person is offered."""
+
+ANYBODY = frozenset(Speaker)
+WHILE_WAITING = frozenset({Speaker.WAITING})
+
+
+class Action(StrEnum):
+    """What the bot did, as ``huiyin understand`` and the staff read it."""
+
+    ANSWER = "answer"
+    OFFER = "offer"
+    ASK = "ask"
+    PERSON = "person"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A button that was pressed.
+
+    Attributes:
+        prompt: The prompt that the button belongs to; None when the button id is unknown here, belongs
+            to somebody else or to something that is over.
+    """
+
+    prompt: Prompt | None
+    option: Option | None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a decision depends on.
+
+    Attributes:
+        prompt: What the newest line before this message asks, if that line is a prompt that was sent.
+        survey: The survey that the prompt or tap is about, or the one being answered; None if none.
+        faq: Entries by internal id, for choices that were taken.
+        case_number: Number of the open case; empty when there is none.
+    """
+
+    text: str
+    tap: Tap | None
+    speaker: Speaker
+    misses: int
+    angered_at: datetime | None
+    prompt: Prompt | None
+    survey: Survey | None
+    orders: Sequence[Order]
+    faq: Mapping[int, FaqEntry]
+    understanding: Understanding
+    variables: Mapping[str, str]
+    case_number: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do. Only what is set here happens.
+
+    Attributes:
+        reason: Why, for staff: a constant word with details that are not the customer's words.
+        misses: The new count of questions in a row without an answer.
+        angry: An anger word came.
+        missed: Keep the text among the questions that could not be answered.
+        rating: Rating to store for ``survey_id``; ``comment`` likewise.
+        survey_done: The survey has all it asked for.
+        opt_out: True = 退订, False = 恢复, None = no change.
+        helped: The answer to 「解决了吗」 about case ``case_id``.
+        back_to_bot: The customer no longer wants a person.
+    """
+
+    action: Action
+    reason: str
+    replies: tuple[Reply, ...] = ()
+    escalation: Escalation | None = None
+    misses: int = 0
+    angry: bool = False
+    missed: bool = False
+    survey_id: int | None = None
+    rating: int | None = None
+    comment: str | None = None
+    survey_done: bool = False
+    opt_out: bool | None = None
+    helped: bool | None = None
+    case_id: int | None = None
+    back_to_bot: bool = False
+
+
+def decide(situation: Situation) -> Decision:
+    """Decides what to do with one message."""
+    decision = _decide(situation)
+    return replace(decision, angry=is_angry(situation.text))
+
+
+def _decide(situation: Situation) -> Decision:
+    text = situation.text
+    if asks_to_stop(text):
+        return Decision(
+            Action.NONE, "opt_out", (_say(wording.OPTED_OUT, "opt_out", speakers=ANYBODY),), opt_out=True
+        )
+    if asks_to_resume(text):
+        return Decision(
+            Action.NONE, "opt_in", (_say(wording.OPTED_IN, "opt_in", speakers=ANYBODY),), opt_out=False
+        )
+    if situation.speaker is not Speaker.BOT:
+        return _decide_beside_a_person(situation)
+    chosen = _chosen_option(situation)
+    if chosen is not None:
+        return _take_choice(situation, *chosen)
+    if situation.tap is not None:
+        return Decision(
+            Action.NONE, "late_tap", (_say(wording.LATE_TAP, "late_tap"),), misses=situation.misses
+        )
+    escalation = reason_to_escalate(text, situation.angered_at, situation.now)
+    asked = situation.prompt.kind if situation.prompt is not None else None
+    if isinstance(escalation, Escalation):
+        decision = _call_person(escalation, situation)
+        if asked in {PromptKind.SURVEY_RATING, PromptKind.SURVEY_COMMENT} and situation.survey is not None:
+            # What made the customer angry in the middle of a survey is what the survey asked for.
+            return replace(
+                decision,
+                survey_id=situation.survey.id,
+                comment=text,
+                survey_done=asked is PromptKind.SURVEY_COMMENT,
+            )
+        return decision
+    if asked is PromptKind.SURVEY_RATING and situation.survey is not None:
+        rating = survey.read_rating(text)
+        if rating is not None:
+            return _take_rating(situation, situation.survey, rating)
+    if (
+        asked in {PromptKind.SURVEY_RATING, PromptKind.SURVEY_COMMENT}
+        and situation.survey is not None
+        and not _answers(situation)
+    ):
+        return _take_comment(situation, situation.survey, angry=escalation is not None)
+    if isinstance(escalation, Offer):
+        return _offer_after_anger(situation)
+    return _answer_question(situation)
+
+
+def _decide_beside_a_person(situation: Situation) -> Decision:
+    """While a person speaks or is awaited the bot keeps quiet; the triggers still count."""
+    waiting = situation.speaker is Speaker.WAITING
+    if waiting and declines_person(situation.text):
+        return Decision(
+            Action.NONE, "changed_mind", (_say(wording.BACK_TO_BOT, "changed_mind"),), back_to_bot=True
+        )
+    escalation = reason_to_escalate(situation.text, situation.angered_at, situation.now)
+    replies: tuple[Reply, ...] = ()
+    if waiting and isinstance(escalation, Escalation):
+        sentence = wording.STILL_WAITING.format(number=situation.case_number)
+        replies = (_say(sentence, "still_waiting", speakers=WHILE_WAITING),)
+    decision = Decision(
+        Action.NONE,
+        "waiting_for_person" if waiting else "with_person",
+        replies,
+        escalation=escalation if isinstance(escalation, Escalation) else None,
+        misses=situation.misses,
+    )
+    asked = situation.survey
+    if waiting and asked is not None and asked.rating is not None and asked.comment is None:
+        # The sentence after a low rating asked what went wrong: this is the answer, and the person
+        # who takes the case reads it too.
+        return replace(decision, survey_id=asked.id, comment=situation.text, survey_done=True)
+    return decision
+
+
+def _chosen_option(situation: Situation) -> tuple[Prompt, Option] | None:
+    """The option that was pressed, or typed in answer to the newest prompt."""
+    tap = situation.tap
+    if tap is not None:
+        if tap.prompt is None or tap.option is None:
+            return None
+        return tap.prompt, tap.option
+    if situation.prompt is None:
+        return None
+    typed = fold(situation.text).strip(" .。、!！")
+    for option in situation.prompt.options:
+        if typed in {fold(option.typed), fold(option.label)}:
+            return situation.prompt, option
+    return None
+
+
+def _take_choice(situation: Situation, prompt: Prompt, option: Option) -> Decision:
+    kind, _, value = option.value.partition(":")
+    if kind == "faq":
+        entry = situation.faq.get(int(value))
+        if entry is None:
+            return _miss(situation, "chosen_answer_gone")
+        return _answer(situation, entry, f"chosen faq={entry.slug}")
+    if kind == "person":
+        return _call_person(Escalation(CaseReason.ACCEPTED_OFFER, option.label, Priority.NORMAL), situation)
+    if kind == "no_person":
+        return Decision(Action.NONE, "offer_declined", (_say(wording.OFFER_DECLINED, "offer_declined"),))
+    if kind == "helped":
+        if value == "yes":
+            return Decision(
+                Action.NONE,
+                "helped",
+                (_say(wording.HELPED_THANKS, "helped"),),
+                helped=True,
+                case_id=prompt.subject_id,
+            )
+        escalation = Escalation(CaseReason.NOT_HELPED, option.label, Priority.HIGH)
+        return replace(_call_person(escalation, situation), helped=False, case_id=prompt.subject_id)
+    asked = situation.survey
+    if asked is None or not survey.may_still_answer(asked, situation.now):
+        return Decision(Action.NONE, "survey_over", (_say(wording.SURVEY_OVER, "survey_over"),))
+    if kind == "rating":
+        return _take_rating(situation, asked, int(value))
+    return Decision(
+        Action.NONE,
+        "survey_no_comment",
+        (_say(wording.SURVEY_THANKS, "survey_done"),),
+        survey_id=asked.id,
+        survey_done=True,
+    )
+
+
+def _take_rating(situation: Situation, asked: Survey, rating: int) -> Decision:
+    escalation = reason_for_rating(rating)
+    if escalation is not None:
+        return replace(_call_person(escalation, situation), survey_id=asked.id, rating=rating)
+    if asked.rating is not None:
+        sentence = wording.SURVEY_UPDATED.format(rating=rating)
+        return Decision(
+            Action.NONE,
+            "survey_rating_changed",
+            (_say(sentence, "survey_rating_changed"),),
+            survey_id=asked.id,
+            rating=rating,
+            survey_done=asked.comment is not None,
+        )
+    if asked.comment is not None:
+        return Decision(
+            Action.NONE,
+            "survey_rating",
+            (_say(wording.SURVEY_THANKS, "survey_done"),),
+            survey_id=asked.id,
+            rating=rating,
+            survey_done=True,
+        )
+    prompt = Prompt(PromptKind.SURVEY_COMMENT, (Option(wording.NO_COMMENT, "0", "no_comment"),), asked.id)
+    sentence = wording.SURVEY_COMMENT.format(rating=rating)
+    return Decision(
+        Action.ASK,
+        "survey_rating",
+        (_say(sentence, "survey_comment_asked", prompt),),
+        survey_id=asked.id,
+        rating=rating,
+    )
+
+
+def _take_comment(situation: Situation, asked: Survey, *, angry: bool) -> Decision:
+    if survey.says_no_comment(situation.text):
+        if asked.rating is None:
+            return _ask_rating(asked, None)
+        return Decision(
+            Action.NONE,
+            "survey_no_comment",
+            (_say(wording.SURVEY_THANKS, "survey_done"),),
+            survey_id=asked.id,
+            survey_done=True,
+        )
+    if asked.rating is None:
+        return _ask_rating(asked, situation.text)
+    thanks = _say(wording.SURVEY_THANKS, "survey_done")
+    if angry:
+        # One anger word in a comment offers a person just as it does anywhere else.
+        thanks = _say(wording.OFFER_AFTER_ANGER, "one_anger_word", _person_offer())
+    return Decision(
+        Action.NONE, "survey_comment", (thanks,), survey_id=asked.id, comment=situation.text, survey_done=True
+    )
+
+
+def _ask_rating(asked: Survey, comment: str | None) -> Decision:
+    sentence = _say(wording.SURVEY_NOTED_ASK_RATING, "survey_rating_asked_again", rating_prompt(asked.id))
+    return Decision(Action.ASK, "survey_comment_first", (sentence,), survey_id=asked.id, comment=comment)
+
+
+def _answers(situation: Situation) -> bool:
+    """Whether the text is so plainly a question that it is answered even in the middle of a survey."""
+    matches = situation.understanding.matches
+    return bool(matches) and matches[0].score >= NEAR_EXACT and matches[0].entry.category != "会话"
+
+
+def _answer_question(situation: Situation) -> Decision:
+    matches = situation.understanding.matches
+    if not fold(situation.text):
+        return Decision(Action.NONE, "empty", (_say(wording.EMPTY, "empty"),), misses=situation.misses)
+    if matches and matches[0].score >= NEAR_EXACT:
+        best = matches[0]
+        return _answer(situation, best.entry, f"faq={best.entry.slug} score={best.score:.2f}")
+    likely = [match for match in matches if match.score >= LIKELY][:MOST_CHOICES]
+    if likely:
+        return _offer_choices(situation, likely)
+    return _miss(situation, f"best_score={matches[0].score:.2f}" if matches else "no_match")
+
+
+def _answer(situation: Situation, entry: FaqEntry, reason: str) -> Decision:
+    text = fill(entry.answer, situation.variables)
+    if entry.action is not None and situation.orders:
+        text = order_answers.answer(entry.action, situation.orders)
+        reason += f" action={entry.action}"
+    return Decision(Action.ANSWER, reason, (_say(text, reason),))
+
+
+def _offer_choices(situation: Situation, likely: Sequence[FaqMatch]) -> Decision:
+    options = [
+        Option(match.entry.question, str(position), f"faq:{match.entry.id}")
+        for position, match in enumerate(likely, start=1)
+    ]
+    options.append(Option(wording.CHOICE_PERSON, str(len(options) + 1), "person"))
+    reason = f"unsure best={likely[0].entry.slug} score={likely[0].score:.2f}"
+    prompt = Prompt(PromptKind.CHOICE, tuple(options))
+    return Decision(Action.OFFER, reason, (_say(wording.CHOICES, reason, prompt),), misses=situation.misses)
+
+
+def _miss(situation: Situation, why: str) -> Decision:
+    misses = situation.misses + 1
+    reason = f"not_understood {why} misses={misses}"
+    if misses >= LOST_AFTER:
+        reply = _say(wording.LOST_TWICE, reason, _person_offer())
+        return Decision(Action.OFFER, reason, (reply,), misses=misses, missed=True)
+    return Decision(Action.NONE, reason, (_say(wording.NOT_UNDERSTOOD, reason),), misses=misses, missed=True)
+
+
+def _offer_after_anger(situation: Situation) -> Decision:
+    reply = _say(wording.OFFER_AFTER_ANGER, "one_anger_word", _person_offer())
+    return Decision(Action.OFFER, "one_anger_word", (reply,), misses=situation.misses)
+
+
+def _call_person(escalation: Escalation, situation: Situation) -> Decision:
+    # The sentence carries the case number, which only storage knows: ``ServiceDesk`` fills it in.
+    text = wording.HANDOFF[escalation.reason.value]
+    reply = _say(text, f"handoff {escalation.reason.value}", speakers=WHILE_WAITING)
+    return Decision(Action.PERSON, f"escalated {escalation.reason.value}", (reply,), escalation=escalation)
+
+
+def _person_offer() -> Prompt:
+    return Prompt(
+        PromptKind.OFFER_PERSON,
+        (Option(wording.OFFER_YES, "1", "person"), Option(wording.OFFER_NO, "2", "no_person")),
+    )
+
+
+def rating_prompt(survey_id: int) -> Prompt:
+    """The prompt for an overall rating, best first as customers expect."""
+    return Prompt(
+        PromptKind.SURVEY_RATING,
+        tuple(
+            Option(label, str(rating), f"rating:{rating}") for rating, label in wording.RATING_LABELS.items()
+        ),
+        survey_id,
+    )
+
+
+def helped_prompt(case_id: int) -> Prompt:
+    """The prompt after a case was closed."""
+    return Prompt(
+        PromptKind.HELPED,
+        (Option(wording.HELPED_YES, "1", "helped:yes"), Option(wording.HELPED_NO, "2", "helped:no")),
+        case_id,
+    )
+
+
+def fill(text: str, variables: Mapping[str, str]) -> str:
+    """Fills shop variables in; an unknown one stays as it is, so that staff see what is missing."""
+    for name, value in variables.items():
+        text = text.replace("{" + name + "}", value)
+    return text
+
+
+def _say(
+    text: str, reason: str, prompt: Prompt | None = None, speakers: frozenset[Speaker] | None = None
+) -> Reply:
+    return Reply(text, prompt, speakers=speakers or frozenset({Speaker.BOT}), reason=reason)
