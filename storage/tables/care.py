@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, Table, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from desk.values import CaseReason, CaseState, Priority, SentimentLabel, SkipReason, SurveyState
@@ -199,3 +199,6 @@ class CounterRow(SQLModel, table=True):
 
     name: str = Field(primary_key=True)
     value: int = Field(sa_type=BigInteger)
+
+
+COUNTERS: Table = SQLModel.metadata.tables["counters"]
