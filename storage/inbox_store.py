@@ -1,0 +1,225 @@
+"""待处理 on SQL: raw input, worked lane by lane in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, case, func, null, or_, select, update
+from sqlalchemy.orm import Session
+
+from desk.errors import LeaseLostError
+from desk.ports import StoredKey
+from desk.values import Claim, InboxItem
+from storage.statements import (
+    change,
+    insert_into,
+    lease_clock,
+    lease_end,
+    on_postgresql,
+    ring_after_commit,
+    word,
+)
+from storage.tables.work import INBOX, LANES, InboxState
+
+_READY = INBOX.c.state == word(InboxState.READY)
+
+
+class SqlInboxStore:
+    """The inbox and its lanes.
+
+    The lane's row is the lock of the lane: whoever adds, claims, finishes or gives back writes it
+    first, so ids rise within a lane in the order of commits.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(
+        self, source: str, source_key: str, body_hash: str, lane: str, raw: bytes, now: datetime
+    ) -> int | None:
+        """Stores raw bytes; None when (source, source_key, body_hash) is there already."""
+        add_to_lane(self._session, lane, now)
+        item_id = self._session.execute(
+            insert_into(self._session, INBOX)
+            .values(
+                source=source,
+                source_key=source_key,
+                body_hash=body_hash,
+                lane=lane,
+                raw=raw,
+                received_at=now,
+                state=InboxState.READY.value,
+            )
+            .on_conflict_do_nothing(index_elements=["source", "source_key", "body_hash"])
+            .returning(INBOX.c.id)
+        ).scalar_one_or_none()
+        if item_id is None:
+            self._session.execute(
+                update(LANES)
+                .where(LANES.c.name == lane)
+                .values(
+                    pending=LANES.c.pending - 1,
+                    ready_since=case((LANES.c.pending == 1, null()), else_=LANES.c.ready_since),
+                )
+            )
+            return None
+        ring_after_commit(self._session, "inbox")
+        return int(item_id)
+
+    def find_keys(self, source: str, source_key: str, lane: str) -> Sequence[StoredKey]:
+        """Locks the lane, then says what came in under this key before, oldest first."""
+        if on_postgresql(self._session):
+            # An update that changes nothing creates the lane's row or locks it, in one statement.
+            self._session.execute(
+                insert_into(self._session, LANES)
+                .values(name=lane)
+                .on_conflict_do_update(index_elements=["name"], set_={"pending": LANES.c.pending})
+            )
+        rows = self._session.execute(
+            select(INBOX.c.body_hash, INBOX.c.received_at)
+            .where(INBOX.c.source == source, INBOX.c.source_key == source_key)
+            .order_by(INBOX.c.id)
+        )
+        return [StoredKey(row.body_hash, row.received_at) for row in rows]
+
+    def claim_lanes(self, owner: str, limit: int, lease: timedelta, now: datetime) -> Sequence[Claim]:
+        """Leases up to ``limit`` lanes that have ready work and no living owner, longest waiting first."""
+        # Lanes are skipped when locked, never items: skipping a locked head would break the order.
+        names = self._session.scalars(
+            select(LANES.c.name)
+            .where(
+                LANES.c.pending > 0,
+                or_(LANES.c.not_before.is_(None), LANES.c.not_before <= now),
+                self._free(owner, now),
+            )
+            .order_by(LANES.c.ready_since, LANES.c.name)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if not names:
+            return []
+        rows = self._session.execute(
+            update(LANES)
+            .where(LANES.c.name.in_(names))
+            .values(owner=owner, fence=LANES.c.fence + 1, leased_until=lease_end(self._session, now, lease))
+            .returning(LANES.c.name, LANES.c.fence)
+        )
+        fences = {row.name: row.fence for row in rows}
+        return [Claim(name, owner, fences[name]) for name in names]
+
+    def find_head(self, claim: Claim, now: datetime) -> InboxItem | None:
+        """The next ready item of a lane; None when there is none, it must wait or the lease is lost."""
+        row = self._session.execute(
+            select(
+                INBOX.c.id,
+                INBOX.c.source,
+                INBOX.c.source_key,
+                INBOX.c.lane,
+                INBOX.c.raw,
+                INBOX.c.received_at,
+                INBOX.c.attempts,
+            )
+            .join(LANES, LANES.c.name == INBOX.c.lane)
+            .where(
+                INBOX.c.lane == claim.lane,
+                _READY,
+                _held(claim),
+                or_(LANES.c.not_before.is_(None), LANES.c.not_before <= now),
+            )
+            .order_by(INBOX.c.id)
+            .limit(1)
+        ).one_or_none()
+        if row is None:
+            return None
+        return InboxItem(row.id, row.source, row.source_key, row.lane, row.raw, row.received_at, row.attempts)
+
+    def finish(self, claim: Claim, item_id: int) -> None:
+        """Marks the item done.
+
+        Raises:
+            LeaseLostError: The lane has another owner now; roll back.
+        """
+        self._take_off(claim)
+        self._set_item(claim, item_id, state=InboxState.DONE.value, error="")
+
+    def retry(self, claim: Claim, item_id: int, error: str, not_before: datetime) -> None:
+        """Counts one failed try; the whole lane waits until ``not_before``, or order would break."""
+        self._write_lane(claim, not_before=not_before)
+        self._set_item(claim, item_id, attempts=INBOX.c.attempts + 1, error=error)
+
+    def bury(self, claim: Claim, item_id: int, error: str) -> None:
+        """Makes the item a dead letter; the lane goes on. Raises as ``finish``."""
+        self._take_off(claim)
+        self._set_item(
+            claim, item_id, state=InboxState.DEAD.value, attempts=INBOX.c.attempts + 1, error=error
+        )
+
+    def release(self, claim: Claim) -> None:
+        """Gives the lane back. Does nothing when it has another owner by now."""
+        # Locked by itself first: only a statement that starts afterwards sees what an add, for which
+        # this one may have waited, has put in.
+        lane = self._session.execute(
+            select(LANES.c.pending, LANES.c.not_before).where(_held(claim)).with_for_update()
+        ).one_or_none()
+        if lane is None:
+            return
+        waiting_since = self._session.scalars(
+            select(INBOX.c.received_at)
+            .where(INBOX.c.lane == claim.lane, _READY)
+            .order_by(INBOX.c.id)
+            .limit(1)
+        ).one_or_none()
+        # The count is mended by what is there, so that a lane can neither be forgotten nor be claimed
+        # for nothing again and again.
+        pending = 0 if waiting_since is None else max(lane.pending, 1)
+        self._write_lane(claim, owner=None, leased_until=None, pending=pending, ready_since=waiting_since)
+        if pending and lane.not_before is None:
+            ring_after_commit(self._session, "inbox")
+
+    def extend(self, claim: Claim, lease: timedelta, now: datetime) -> bool:
+        """Prolongs the lease; False when it is lost."""
+        end = lease_end(self._session, now, lease)
+        return change(self._session, update(LANES).where(_held(claim)).values(leased_until=end)) == 1
+
+    def _free(self, owner: str, now: datetime) -> ColumnElement[bool]:
+        ended = LANES.c.leased_until <= lease_clock(self._session, now)
+        if on_postgresql(self._session):
+            return or_(LANES.c.owner.is_(None), ended)
+        return or_(LANES.c.owner.is_(None), LANES.c.owner != owner, ended)
+
+    def _take_off(self, claim: Claim) -> None:
+        self._write_lane(
+            claim, pending=case((LANES.c.pending > 0, LANES.c.pending - 1), else_=0), not_before=None
+        )
+
+    def _write_lane(self, claim: Claim, **values: object) -> None:
+        if change(self._session, update(LANES).where(_held(claim)).values(**values)) != 1:
+            raise LeaseLostError(f"lane {claim.lane} is no longer held with fence {claim.fence}")
+
+    def _set_item(self, claim: Claim, item_id: int, **values: object) -> None:
+        hit = change(
+            self._session,
+            update(INBOX).where(INBOX.c.id == item_id, INBOX.c.lane == claim.lane, _READY).values(**values),
+        )
+        if hit != 1:
+            raise LeaseLostError(f"inbox item {item_id} is no longer ready in lane {claim.lane}")
+
+
+def add_to_lane(session: Session, lane: str, now: datetime) -> None:
+    """Counts one more ready item in the lane, whose row is then locked."""
+    session.execute(
+        insert_into(session, LANES)
+        .values(name=lane, pending=1, ready_since=now)
+        .on_conflict_do_update(
+            index_elements=["name"],
+            set_={
+                "pending": LANES.c.pending + 1,
+                "ready_since": func.coalesce(LANES.c.ready_since, now),
+            },
+        )
+    )
+
+
+def _held(claim: Claim) -> ColumnElement[bool]:
+    return and_(LANES.c.name == claim.lane, LANES.c.owner == claim.owner, LANES.c.fence == claim.fence)

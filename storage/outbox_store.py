@@ -1,0 +1,311 @@
+"""待发 on SQL: messages on their way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, and_, delete, exists, false, insert, or_, select, true, update
+from sqlalchemy.orm import Session
+
+from desk.errors import ConflictError
+from desk.values import (
+    Author,
+    Conversation,
+    Delivery,
+    Message,
+    Outgoing,
+    OutgoingKind,
+    Prompt,
+    Reply,
+    StaffMember,
+)
+from storage.message_values import (
+    MESSAGE_COLUMNS,
+    OUTGOING,
+    message_from_row,
+    outgoing_from_row,
+    prompt_to_json,
+)
+from storage.statements import (
+    change,
+    insert_into,
+    lease_clock,
+    on_postgresql,
+    ring_after_commit,
+    word,
+)
+from storage.tables.people import BUTTONS, CONVERSATIONS, IDENTITIES, MESSAGES
+from storage.tables.work import LEASES, OUTBOX
+
+_STUCK_AFTER = timedelta(minutes=2)
+# An owner without a lease is dead, but it may have lost it only just now with a call in flight.
+_CALL_MAY_TAKE = timedelta(seconds=20)
+
+_ENDS = frozenset({Delivery.WITHHELD, Delivery.UNCERTAIN, Delivery.UNREACHABLE, Delivery.DEAD})
+_QUEUED = OUTBOX.c.state == word(Delivery.QUEUED)
+_SENDING = OUTBOX.c.state == word(Delivery.SENDING)
+
+
+class SqlOutboxStore:
+    """The outbox. A message's own ``delivery`` follows its outbox row.
+
+    Args:
+        session: The transaction.
+        owner: Who works here. An answer about a call that somebody else alive has taken over since
+            changes nothing.
+    """
+
+    def __init__(self, session: Session, owner: str = "") -> None:
+        self._session = session
+        self._owner = owner
+
+    def say(
+        self,
+        conversation: Conversation,
+        reply: Reply,
+        dedupe_key: str,
+        now: datetime,
+        staff: StaffMember | None = None,
+        client_msg_id: str | None = None,
+    ) -> Message | None:
+        """Stores a message to the customer with its outbox row; None when the key is known."""
+        known = select(OUTBOX.c.id).where(OUTBOX.c.dedupe_key == dedupe_key)
+        if self._session.execute(known).one_or_none() is not None:
+            return None
+        prompt = _with_button_ids(reply.prompt)
+        by_staff = staff is not None and reply.author is Author.STAFF
+        row = self._session.execute(
+            insert(MESSAGES)
+            .values(
+                conversation_id=conversation.id,
+                author=reply.author.value,
+                staff_id=staff.id if staff is not None and by_staff else None,
+                staff_name=staff.name if staff is not None and by_staff else None,
+                channel=conversation.channel,
+                external_id=f"out:{uuid4()}",
+                text=reply.text,
+                prompt=prompt_to_json(prompt),
+                reason=reply.reason,
+                delivery=Delivery.QUEUED.value,
+                client_msg_id=client_msg_id,
+                created_at=now,
+            )
+            .returning(*MESSAGE_COLUMNS)
+        ).one()
+        message = message_from_row(row)
+        stored = self._add(
+            dedupe_key=dedupe_key,
+            kind=reply.kind.value,
+            channel=conversation.channel,
+            lane=f"conversation:{conversation.id}",
+            conversation_id=conversation.id,
+            message_id=message.id,
+            recipient=select(IDENTITIES.c.external_id)
+            .where(IDENTITIES.c.id == conversation.identity_id)
+            .scalar_subquery(),
+            speakers=sorted(speaker.value for speaker in reply.speakers),
+            not_before=now,
+            created_at=now,
+        )
+        if stored is None:
+            # Another transaction stored this key between our look and our insert.
+            self._session.execute(delete(MESSAGES).where(MESSAGES.c.id == message.id))
+            return None
+        if prompt is not None and prompt.options:
+            self._session.execute(
+                insert(BUTTONS),
+                [
+                    {"token": option.button_id, "message_id": message.id, "position": position}
+                    for position, option in enumerate(prompt.options)
+                ],
+            )
+        return message
+
+    def add_alert(
+        self,
+        dedupe_key: str,
+        channel: str,
+        lane: str,
+        recipient: str,
+        text: str,
+        payload: Mapping[str, Any],
+        now: datetime,
+    ) -> int | None:
+        """Stores a message to staff on some channel; None when the key is known."""
+        return self._add(
+            dedupe_key=dedupe_key,
+            kind=OutgoingKind.ALERT.value,
+            channel=channel,
+            lane=lane,
+            recipient=recipient,
+            text=text,
+            payload=dict(payload),
+            not_before=now,
+            created_at=now,
+        )
+
+    def find_due(self, channels: Sequence[str], limit: int, now: datetime) -> Sequence[Outgoing]:
+        """The queued head of every lane that may leave now, oldest first. Nothing is locked."""
+        ahead = OUTBOX.alias("ahead")
+        rows = self._session.execute(
+            OUTGOING.where(
+                _QUEUED,
+                OUTBOX.c.channel.in_(channels),
+                OUTBOX.c.not_before <= now,
+                ~exists().where(
+                    ahead.c.lane == OUTBOX.c.lane,
+                    ahead.c.channel == OUTBOX.c.channel,
+                    ahead.c.id < OUTBOX.c.id,
+                    ahead.c.state.in_([word(Delivery.QUEUED), word(Delivery.SENDING)]),
+                ),
+            ).limit(limit)
+        )
+        return [outgoing_from_row(row) for row in rows]
+
+    def find_queued_for_update(self, outgoing_id: int) -> Outgoing | None:
+        """Locks one queued row (its conversation must be locked before); None if no longer queued."""
+        row = self._session.execute(
+            OUTGOING.where(OUTBOX.c.id == outgoing_id, _QUEUED).with_for_update(of=OUTBOX)
+        ).one_or_none()
+        return None if row is None else outgoing_from_row(row)
+
+    def find_stuck(self, channels: Sequence[str], owner: str, now: datetime) -> Sequence[Outgoing]:
+        """Rows left in ``sending`` by an owner that is dead, or for more than two minutes.
+
+        On SQLite every other owner is dead. On PostgreSQL an owner is dead when it holds no lease of
+        any name, by the database's clock, and its call is over 20 s old.
+        """
+        orphaned = OUTBOX.c.sending_owner != owner
+        if on_postgresql(self._session):
+            orphaned = and_(orphaned, ~self._alive(now), OUTBOX.c.sending_at <= now - _CALL_MAY_TAKE)
+        rows = self._session.execute(
+            OUTGOING.where(
+                _SENDING,
+                OUTBOX.c.channel.in_(channels),
+                or_(orphaned, OUTBOX.c.sending_at <= now - _STUCK_AFTER),
+            )
+        )
+        return [outgoing_from_row(row) for row in rows]
+
+    def mark_sending(self, outgoing_id: int, owner: str, now: datetime) -> None:
+        """Records that the call is about to be made.
+
+        Raises:
+            ConflictError: It is not queued any more, so nobody may make the call.
+        """
+        hit = self._write(
+            and_(OUTBOX.c.id == outgoing_id, _QUEUED),
+            Delivery.SENDING,
+            sending_owner=owner,
+            sending_at=now,
+        )
+        if not hit:
+            raise ConflictError(f"outbox row {outgoing_id} is not queued")
+
+    def mark_sent(self, outgoing: Outgoing, provider_id: str, now: datetime) -> None:
+        """Records success: the message gets the next ``seq`` of its conversation (lock it first).
+
+        Whatever the row was taken for meanwhile: it was sent, so it must not be sent again. Nothing
+        changes when it is on record as sent.
+        """
+        sent = change(
+            self._session,
+            update(OUTBOX)
+            .where(OUTBOX.c.id == outgoing.id, OUTBOX.c.state != word(Delivery.SENT))
+            .values(state=Delivery.SENT.value, provider_id=provider_id, error="", ended_at=now),
+        )
+        if not sent or outgoing.message_id is None:
+            return
+        seq = self._session.execute(
+            update(CONVERSATIONS)
+            .where(CONVERSATIONS.c.id == outgoing.conversation_id)
+            .values(next_seq=CONVERSATIONS.c.next_seq + 1)
+            .returning(CONVERSATIONS.c.next_seq - 1)
+        ).scalar_one()
+        self._session.execute(
+            update(MESSAGES)
+            .where(MESSAGES.c.id == outgoing.message_id)
+            .values(seq=seq, delivery=Delivery.SENT.value, sent_at=now)
+        )
+        ring_after_commit(self._session, f"events:{outgoing.conversation_id}")
+
+    def requeue(self, outgoing_id: int, not_before: datetime, error: str, *, maybe_duplicate: bool) -> None:
+        """Puts it back in the queue, one try counted. ``maybe_duplicate`` once set stays set."""
+        self._write(
+            self._mine(outgoing_id, not_before),
+            Delivery.QUEUED,
+            attempts=OUTBOX.c.attempts + 1,
+            not_before=not_before,
+            error=error,
+            maybe_duplicate=true() if maybe_duplicate else OUTBOX.c.maybe_duplicate,
+        )
+        ring_after_commit(self._session, "outbox")
+
+    def end(self, outgoing_id: int, delivery: Delivery, error: str, now: datetime) -> None:
+        """Ends it as withheld, uncertain, unreachable or dead.
+
+        A withheld one gives its dedupe key free: what it asked was never asked.
+        """
+        if delivery not in _ENDS:
+            raise ValueError(f"{delivery.value} is not an end")
+        freed = {}
+        if delivery is Delivery.WITHHELD:
+            freed["dedupe_key"] = OUTBOX.c.dedupe_key + f" withheld:{outgoing_id}"
+        self._write(self._mine(outgoing_id, now), delivery, error=error, ended_at=now, **freed)
+        # The next of its lane may leave now.
+        ring_after_commit(self._session, "outbox")
+
+    def _add(self, **values: Any) -> int | None:
+        outgoing_id = self._session.execute(
+            insert_into(self._session, OUTBOX)
+            .values(**values)
+            .on_conflict_do_nothing(index_elements=["dedupe_key"])
+            .returning(OUTBOX.c.id)
+        ).scalar_one_or_none()
+        if outgoing_id is None:
+            return None
+        ring_after_commit(self._session, "outbox")
+        return int(outgoing_id)
+
+    def _write(self, which: ColumnElement[bool], delivery: Delivery, **values: Any) -> int:
+        """Changes outbox rows and the messages that they carry; returns how many rows."""
+        message_ids = self._session.scalars(
+            update(OUTBOX).where(which).values(state=delivery.value, **values).returning(OUTBOX.c.message_id)
+        ).all()
+        carried = [message_id for message_id in message_ids if message_id is not None]
+        if carried:
+            self._session.execute(
+                update(MESSAGES).where(MESSAGES.c.id.in_(carried)).values(delivery=delivery.value)
+            )
+        return len(message_ids)
+
+    def _mine(self, outgoing_id: int, now: datetime) -> ColumnElement[bool]:
+        """An unfinished row, unless somebody else alive took it over and is sending it right now."""
+        taken_over: ColumnElement[bool] = false()
+        if self._owner and on_postgresql(self._session):
+            taken_over = and_(
+                _SENDING,
+                OUTBOX.c.sending_owner != self._owner,
+                self._alive(now),
+                OUTBOX.c.sending_at > lease_clock(self._session, now) - _STUCK_AFTER,
+            )
+        return and_(OUTBOX.c.id == outgoing_id, or_(_QUEUED, _SENDING), ~taken_over)
+
+    def _alive(self, now: datetime) -> ColumnElement[bool]:
+        return exists().where(
+            LEASES.c.owner == OUTBOX.c.sending_owner,
+            LEASES.c.leased_until > lease_clock(self._session, now),
+        )
+
+
+def _with_button_ids(prompt: Prompt | None) -> Prompt | None:
+    if prompt is None:
+        return None
+    return replace(
+        prompt, options=tuple(replace(option, button_id=token_urlsafe(16)) for option in prompt.options)
+    )

@@ -1,0 +1,65 @@
+"""What SQLite and PostgreSQL say differently, said in one place, and the bells of a transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeAlias, cast
+
+from sqlalchemy import ColumnElement, CursorResult, Executable, Row, Table, func, literal, literal_column
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from storage.times import UtcDateTime
+
+AFTER_COMMIT_BELLS = "after_commit_bells"
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+
+
+def on_postgresql(session: Session) -> bool:
+    """Says whether the session talks to PostgreSQL; if not, it is SQLite."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def insert_into(session: Session, table: Table) -> postgresql.Insert:
+    """Returns an INSERT that knows ON CONFLICT.
+
+    Both databases have the same clause and SQLAlchemy the same methods for it, in two classes.
+    """
+    if on_postgresql(session):
+        return postgresql.insert(table)
+    return cast(postgresql.Insert, sqlite.insert(table))
+
+
+def change(session: Session, statement: Executable) -> int:
+    """Executes an UPDATE or DELETE and returns how many rows it hit."""
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount
+
+
+def word(value: StrEnum) -> ColumnElement[str]:
+    """Returns a state as a literal.
+
+    A bound parameter would keep SQLite, and a prepared statement of PostgreSQL, from seeing that a
+    partial index fits.
+    """
+    return literal_column(f"'{value.value}'")
+
+
+def lease_clock(session: Session, now: datetime) -> ColumnElement[datetime]:
+    """Returns the clock that leases go by: the database's on PostgreSQL, where many machines share it."""
+    if on_postgresql(session):
+        return func.clock_timestamp(type_=UtcDateTime())
+    return literal(now, UtcDateTime())
+
+
+def lease_end(session: Session, now: datetime, lease: timedelta) -> ColumnElement[datetime]:
+    """Returns when a lease that starts now ends, by the clock that leases go by."""
+    if on_postgresql(session):
+        return cast("ColumnElement[datetime]", func.clock_timestamp() + lease)
+    return literal(now + lease, UtcDateTime())
+
+
+def ring_after_commit(session: Session, bell: str) -> None:
+    """Notes a bell, which whoever commits the session rings afterwards."""
+    session.info.setdefault(AFTER_COMMIT_BELLS, set()).add(bell)
