@@ -37,11 +37,16 @@ function notify(text) {
 }
 
 function showConnected(connected) {
-  clearTimeout(offlineTimer);
-  offlineTimer = null;
-  if (connected) $("offline").hidden = true;
-  else if (!navigator.onLine) $("offline").hidden = false;
-  else offlineTimer = setTimeout(() => { $("offline").hidden = false; }, OFFLINE_AFTER_MS);
+  if (connected) {
+    clearTimeout(offlineTimer);
+    offlineTimer = null;
+    $("offline").hidden = true;
+  } else {
+    // Every failed attempt comes by here; only the first starts the clock.
+    offlineTimer ??= setTimeout(() => {
+      $("offline").hidden = false;
+    }, OFFLINE_AFTER_MS);
+  }
 }
 
 function showSpeaker() {

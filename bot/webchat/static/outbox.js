@@ -20,6 +20,7 @@ export class Outbox {
   #session;
   #onChange;
   #nap = new Nap();
+  #turn = new Nap();
   #pumping = false;
   #failing = new Set();
   #waitUntil = new Map();
@@ -31,6 +32,7 @@ export class Outbox {
       if (name !== null && !name.startsWith("line.")) return;
       if (added) this.#waitUntil.set(store.get(name)?.id, Date.now() + OTHER_TAB_MS);
       this.#onChange();
+      this.#turn.wake();
       this.resume();
     });
   }
@@ -88,7 +90,7 @@ export class Outbox {
       if (!line) break;
       const wait = (this.#waitUntil.get(line.id) ?? 0) - Date.now();
       if (wait > 0) {
-        await this.#nap.sleep(wait);
+        await this.#turn.sleep(wait);
         continue;
       }
       attempt = (await this.#send(line, attempt)) ? 0 : attempt + 1;

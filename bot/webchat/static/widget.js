@@ -32,7 +32,7 @@
     [hidden] { display: none !important; }
     button {
       display: flex; align-items: center; justify-content: center; margin: 0; border: 0; padding: 0; cursor: pointer;
-      font: 600 16px/1 system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif;
+      font: 600 16px/1 -apple-system, "Segoe UI", Roboto, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif;
     }
     button:focus-visible { outline: 3px solid var(--color); outline-offset: 3px; }
     svg { width: 26px; height: 26px; flex: none; fill: none; stroke: currentColor; stroke-width: 2;
@@ -57,7 +57,7 @@
     }
     .wait {
       position: absolute; inset: 0; display: grid; place-items: center; color: inherit;
-      font: 15px/1.5 system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif;
+      font: 15px/1.5 -apple-system, "Segoe UI", Roboto, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif;
     }
     iframe { position: absolute; inset: 0; width: 100%; height: 100%; border: 0; }
     .close {
@@ -126,9 +126,10 @@
   root.append(panel, launch);
 
   let frame = null;
+  let loaded = false;
 
   function tellFrame() {
-    frame?.contentWindow?.postMessage({ type: "huiyin:shown", shown: !panel.hidden }, chatUrl.origin);
+    if (loaded) frame.contentWindow.postMessage({ type: "huiyin:shown", shown: !panel.hidden }, chatUrl.origin);
   }
 
   function open() {
@@ -138,6 +139,7 @@
       frame = make("iframe", "", { title: label, allow: "" });
       frame.addEventListener("load", () => {
         wait.hidden = true;
+        loaded = true;
         tellFrame();
         if (!panel.hidden) frame.focus();
       });
