@@ -226,6 +226,10 @@ class OutboxStore(Protocol):
         """The queued head of every lane that may leave now, oldest first. Nothing is locked."""
         ...
 
+    def get_conversation_id(self, outgoing_id: int) -> int | None:
+        """The conversation of a message to a customer; None for one to staff."""
+        ...
+
     def find_queued_for_update(self, outgoing_id: int) -> Outgoing | None:
         """Locks one queued row (its conversation must be locked before); None if no longer queued."""
         ...

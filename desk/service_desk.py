@@ -407,13 +407,16 @@ class ServiceDesk:
     def fire_timers(
         self, unit: UnitOfWork, timers: Sequence[Timer], prepared: Mapping[int, Any], now: datetime
     ) -> None:
-        """Fires timers inside one transaction: locks their conversations in id order, then each."""
-        self._lock_conversations(unit, timers)
+        """Fires locked timers, one after the other, inside one transaction.
+
+        ``lock_for_timers`` was called before in the same transaction.
+        """
         for timer in timers:
             self._fire(unit, timer, prepared, now)
             unit.timers.finish(timer)
 
-    def _lock_conversations(self, unit: UnitOfWork, timers: Iterable[Timer]) -> None:
+    def lock_for_timers(self, unit: UnitOfWork, timers: Iterable[Timer]) -> None:
+        """Locks every conversation that firing these timers will touch, in id order."""
         touched: set[int] = set()
         for timer in timers:
             found: int | None = None
