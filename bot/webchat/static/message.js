@@ -2,7 +2,7 @@
 
 const WEB_ADDRESS = /https?:\/\/[^\s<>"'`\\^{}|，。！？；：、（）【】《》「」『』“”‘’]+/gi;
 const AFTER_ADDRESS = /[.,!?;:)\]]+$/;
-const CLOCK = new Intl.DateTimeFormat("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false });
+const CLOCK = new Intl.DateTimeFormat("zh-CN", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat("zh-CN", { month: "long", day: "numeric", weekday: "short" });
 const DAY_OF_YEAR = new Intl.DateTimeFormat("zh-CN", { dateStyle: "long" });
 const GROUP_MS = 5 * 60_000;

@@ -31,6 +31,7 @@ export class View {
   #ids = new Set();
   #prompts = [];
   #waiting = [];
+  #staffName = "";
   #from = 0;
   #settled = false;
   #settleTimer = null;
@@ -84,7 +85,7 @@ export class View {
   }
 
   get staffName() {
-    return this.#messages.findLast((message) => message.author === "staff")?.staff_name || "";
+    return this.#staffName;
   }
 
   has(clientMsgId) {
@@ -135,6 +136,8 @@ export class View {
     const ids = new Set(lines.map((line) => line.id));
     for (const [id, row] of this.#pending) {
       if (ids.has(id)) continue;
+      // Removing the focused button would throw the keyboard back to the top of the page.
+      if (row.contains(document.activeElement)) $("scroll").focus({ preventScroll: true });
       row.remove();
       this.#pending.delete(id);
     }
@@ -204,7 +207,10 @@ export class View {
     const first = this.#messages.length;
     this.#messages.push(...fresh);
     // Known only once drawn: the pending line leaves in the same moment as its message appears.
-    for (const message of fresh) if (message.author === "customer") this.#ids.add(message.client_msg_id);
+    for (const message of fresh) {
+      if (message.author === "customer") this.#ids.add(message.client_msg_id);
+      if (message.author === "staff") this.#staffName = message.staff_name || "";
+    }
     if (fresh.some((message) => message.author !== "customer")) this.hideTyping();
     if (this.#settled) {
       $("log").append(this.#build(first, true));

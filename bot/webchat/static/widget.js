@@ -52,7 +52,7 @@
     .panel {
       position: fixed; z-index: 2147483001; width: 380px; height: 600px; max-width: calc(100vw - 40px);
       right: calc(20px + env(safe-area-inset-right)); bottom: calc(88px + env(safe-area-inset-bottom));
-      max-height: calc(100dvh - 108px); overflow: hidden; border-radius: 20px; background: #fff; color: #17211f;
+      max-height: calc(100vh - 108px); overflow: hidden; border-radius: 20px; background: #fff; color: #17211f;
       box-shadow: 0 20px 60px rgb(8 40 36 / 28%), 0 0 0 1px rgb(8 40 36 / 10%); animation: rise .2s ease-out;
     }
     .wait {
@@ -73,6 +73,7 @@
       .launch { width: 56px; padding: 0; }
       .text { display: none; }
       .panel { inset: 0; width: 100%; height: 100%; max-width: none; max-height: none; border-radius: 0; }
+      iframe { top: env(safe-area-inset-top); height: calc(100% - env(safe-area-inset-top) - env(safe-area-inset-bottom)); }
     }
     @media (prefers-reduced-motion: reduce) { * { animation: none !important; transition: none !important; } }
     @media print { .launch, .panel { display: none; } }
@@ -100,9 +101,16 @@
 
   const host = document.createElement(TAG);
   const root = host.attachShadow({ mode: "open" });
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(CSS);
-  root.adoptedStyleSheets = [sheet];
+  try {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(CSS);
+    root.adoptedStyleSheets = [sheet];
+  } catch {
+    // Safari before 16.4 cannot construct sheets; a style element needs the page's policy to allow it.
+    const style = document.createElement("style");
+    style.textContent = CSS;
+    root.append(style);
+  }
 
   const launch = make("button", "launch", {
     type: "button",
