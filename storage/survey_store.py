@@ -230,26 +230,28 @@ class SqlSurveyStore:
         Raises:
             NotFoundError: There is none.
         """
-        found = self._session.exec(
-            select(FeedbackRow, IdentityRow, ContactRow)
-            .join(ConversationRow, col(ConversationRow.id) == col(FeedbackRow.conversation_id))
+        row = self._session.get(FeedbackRow, feedback_id)
+        if row is None:
+            raise NotFoundError(f"no feedback {feedback_id}")
+        contact_id, contact_name, channel, order_external_id = self._session.exec(
+            select(
+                col(ContactRow.id), col(ContactRow.name), col(IdentityRow.channel), col(OrderRow.external_id)
+            )
+            .select_from(ConversationRow)
             .join(IdentityRow, col(IdentityRow.id) == col(ConversationRow.identity_id))
             .join(ContactRow, col(ContactRow.id) == col(IdentityRow.contact_id))
-            .where(col(FeedbackRow.id) == feedback_id)
-        ).first()
-        if found is None:
-            raise NotFoundError(f"no feedback {feedback_id}")
-        row, identity, contact = found
-        order = None if row.order_id is None else self._session.get(OrderRow, row.order_id)
+            .outerjoin(OrderRow, col(OrderRow.id) == row.order_id)
+            .where(col(ConversationRow.id) == row.conversation_id)
+        ).one()
         return Feedback(
             id=feedback_id,
             survey_id=row.survey_id,
             order_id=row.order_id,
-            order_external_id=None if order is None else order.external_id,
-            contact_id=identity.contact_id,
-            contact_name=contact.name,
+            order_external_id=order_external_id,
+            contact_id=stored_id(contact_id),
+            contact_name=contact_name,
             conversation_id=row.conversation_id,
-            channel=identity.channel,
+            channel=channel,
             rating=row.rating,
             comment=row.comment,
             sentiment=to_sentiment(row),

@@ -202,3 +202,9 @@ class CounterRow(SQLModel, table=True):
 
 
 COUNTERS: Table = SQLModel.metadata.tables["counters"]
+SURVEYS: Table = SQLModel.metadata.tables["surveys"]
+SURVEY_ANSWERS: Table = SQLModel.metadata.tables["survey_answers"]
+FEEDBACK: Table = SQLModel.metadata.tables["feedback"]
+CASES: Table = SQLModel.metadata.tables["cases"]
+CASE_EVENTS: Table = SQLModel.metadata.tables["case_events"]
+FAQ_MISSES: Table = SQLModel.metadata.tables["faq_misses"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, Table, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from desk.values import OrderStatus
@@ -135,3 +135,11 @@ class OrderBindingRow(SQLModel, table=True):
     order_id: int = Field(foreign_key="orders.id")
     identity_id: int = Field(foreign_key="identities.id")
     bound_at: datetime = Field(sa_type=UtcDateTime)
+
+
+ORDERS: Table = SQLModel.metadata.tables["orders"]
+ORDER_ITEMS: Table = SQLModel.metadata.tables["order_items"]
+ORDER_EVENTS: Table = SQLModel.metadata.tables["order_events"]
+EVENT_KEYS: Table = SQLModel.metadata.tables["event_keys"]
+ORDER_LINKS: Table = SQLModel.metadata.tables["order_links"]
+ORDER_BINDINGS: Table = SQLModel.metadata.tables["order_bindings"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Index, Table, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from desk.values import Role
@@ -92,3 +92,9 @@ class DeskEventRow(SQLModel, table=True):
     conversation_id: int | None = Field(default=None, foreign_key="conversations.id")
     payload: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     at: datetime = Field(sa_type=UtcDateTime)
+
+
+STAFF: Table = SQLModel.metadata.tables["staff"]
+STAFF_SESSIONS: Table = SQLModel.metadata.tables["staff_sessions"]
+LOGIN_FAILURES: Table = SQLModel.metadata.tables["login_failures"]
+DESK_EVENTS: Table = SQLModel.metadata.tables["desk_events"]

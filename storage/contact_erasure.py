@@ -1,0 +1,337 @@
+"""A person's words and marks removed everywhere (PIPL 47, GDPR 17), in one transaction.
+
+What stays says nothing about who it was: figures of orders, ratings, and that a survey was sent or why
+not. On SQLite ``secure_delete`` overwrites the freed bytes; on PostgreSQL they go with the next vacuum.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from secrets import token_urlsafe
+from typing import Any
+
+from sqlalchemy import String, Table, and_, case, cast, delete, literal, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
+from sqlmodel import Session
+
+from desk.case_opening import ALERT_TIMER
+from desk.errors import NotFoundError
+from desk.follow_up import DUE_TIMER, EXPIRY_TIMER, REMINDER_TIMER, SCORE_TIMER
+from desk.values import CaseState, Delivery, OutgoingKind, SkipReason, Speaker, SurveyState
+from storage.case_store import case_number
+from storage.statements import change
+from storage.survey_questions import question_unsent
+from storage.tables.care import CASE_EVENTS, CASES, FAQ_MISSES, FEEDBACK, SURVEY_ANSWERS, SURVEYS
+from storage.tables.orders import ORDER_BINDINGS, ORDER_LINKS, ORDERS
+from storage.tables.people import (
+    BUTTONS,
+    CHAT_SESSIONS,
+    CONTACT_MOVES,
+    CONTACTS,
+    CONVERSATIONS,
+    IDENTITIES,
+    MESSAGES,
+    SPEAKER_CHANGES,
+)
+from storage.tables.staff import DESK_EVENTS
+from storage.tables.work import INBOX, LANES, OUTBOX, TIMERS, InboxState, TimerState
+
+ERASED = "erased"
+_RATINGS = ("1", "2", "3", "4", "5")
+
+
+def erase_contact(session: Session, contact_id: int, now: datetime) -> dict[str, int]:
+    """Erases the contact and returns how many rows changed, by table.
+
+    Raises:
+        NotFoundError: There is no such contact.
+    """
+    session.flush()
+    contact = session.execute(select(CONTACTS).where(CONTACTS.c.id == contact_id)).one_or_none()
+    if contact is None:
+        raise NotFoundError(f"no contact {contact_id}")
+    erasure = _Erasure(session, contact_id, contact.buyer_id, now)
+    erasure.run()
+    # Rows that this unit of work read before still have the words.
+    session.expire_all()
+    return erasure.changed
+
+
+def mark() -> str:
+    """Returns an opaque random mark that stands where an id of a person or channel stood."""
+    return f"{ERASED}:{token_urlsafe(16)}"
+
+
+class _Erasure:
+    """One erasure: whose it is, and what it has changed so far."""
+
+    def __init__(self, session: Session, contact_id: int, buyer_id: str | None, now: datetime) -> None:
+        self._session = session
+        self._contact_id = contact_id
+        self._now = now
+        self.changed: dict[str, int] = {}
+        self._identities = self._ids(IDENTITIES, IDENTITIES.c.contact_id == contact_id)
+        # The conversations first and in id order, as everybody who decides locks them.
+        self._conversations = session.scalars(
+            select(CONVERSATIONS.c.id)
+            .where(CONVERSATIONS.c.identity_id.in_(self._identities))
+            .order_by(CONVERSATIONS.c.id)
+            .with_for_update()
+        ).all()
+        self._orders = self._ids(ORDERS, self._own_order(buyer_id))
+        self._cases = self._ids(CASES, CASES.c.conversation_id.in_(self._conversations))
+        self._feedback = self._ids(FEEDBACK, FEEDBACK.c.conversation_id.in_(self._conversations))
+
+    def run(self) -> None:
+        """Erases everything; what is pending ends before its words go."""
+        self._end_surveys()
+        self._end_cases()
+        self._clear_outgoing()
+        self._clear_talk()
+        self._clear_feedback()
+        self._clear_lanes()
+        self._clear_orders()
+        self._clear_person()
+
+    def _own_order(self, buyer_id: str | None) -> ColumnElement[bool]:
+        """The order is the contact's own: an order of another buyer that is only bound stays."""
+        own = [ORDERS.c.contact_id == self._contact_id]
+        if buyer_id is not None:
+            own.append(ORDERS.c.buyer_id == buyer_id)
+        else:
+            bound = select(ORDER_BINDINGS.c.order_id).where(
+                ORDER_BINDINGS.c.identity_id.in_(self._identities)
+            )
+            own.append(and_(ORDERS.c.contact_id.is_(None), ORDERS.c.id.in_(bound)))
+        return or_(*own)
+
+    def _end_surveys(self) -> None:
+        ours = or_(
+            SURVEYS.c.identity_id.in_(self._identities),
+            SURVEYS.c.conversation_id.in_(self._conversations),
+            and_(
+                SURVEYS.c.identity_id.is_(None),
+                SURVEYS.c.subject_type == "order",
+                SURVEYS.c.subject_id.in_(self._orders),
+            ),
+        )
+        survey_ids = self._ids(SURVEYS, ours)
+        unasked = or_(
+            SURVEYS.c.state == SurveyState.SCHEDULED.value,
+            and_(SURVEYS.c.state == SurveyState.ASKING.value, question_unsent()),
+        )
+        skipped = self._ids(SURVEYS, and_(SURVEYS.c.id.in_(survey_ids), unasked))
+        self._change(
+            SURVEYS,
+            SURVEYS.c.id.in_(skipped),
+            state=SurveyState.SKIPPED.value,
+            skip_reason=SkipReason.ERASED.value,
+            finished_at=self._now,
+        )
+        running = (SurveyState.ASKING.value, SurveyState.ANSWERING.value)
+        answered = case(
+            (SURVEYS.c.rating.is_not(None), SurveyState.DONE.value), else_=SurveyState.EXPIRED.value
+        )
+        self._change(
+            SURVEYS,
+            and_(SURVEYS.c.id.in_(survey_ids), SURVEYS.c.state.in_(running)),
+            state=answered,
+            finished_at=self._now,
+        )
+        self._change(SURVEYS, SURVEYS.c.id.in_(survey_ids), comment=None, updated_at=self._now)
+        # Ratings are figures; whatever else was answered is the customer's words.
+        self._change(
+            SURVEY_ANSWERS,
+            and_(SURVEY_ANSWERS.c.survey_id.in_(survey_ids), SURVEY_ANSWERS.c.value.not_in(_RATINGS)),
+            value="",
+        )
+        self._cancel_timers((DUE_TIMER, REMINDER_TIMER, EXPIRY_TIMER), survey_ids)
+
+    def _end_cases(self) -> None:
+        self._change(
+            CASES,
+            and_(CASES.c.id.in_(self._cases), CASES.c.state != CaseState.CLOSED.value),
+            state=CaseState.CLOSED.value,
+            closed_at=self._now,
+        )
+        self._change(CASES, CASES.c.id.in_(self._cases), evidence="", close_reason=ERASED)
+        self._change(CASE_EVENTS, CASE_EVENTS.c.case_id.in_(self._cases), detail="")
+        self._cancel_timers((ALERT_TIMER,), self._cases)
+        for conversation in self._session.execute(
+            select(CONVERSATIONS.c.id, CONVERSATIONS.c.speaker).where(
+                CONVERSATIONS.c.id.in_(self._conversations), CONVERSATIONS.c.speaker != Speaker.BOT.value
+            )
+        ).all():
+            self._session.execute(
+                SPEAKER_CHANGES.insert().values(
+                    conversation_id=conversation.id,
+                    from_speaker=conversation.speaker,
+                    to_speaker=Speaker.BOT.value,
+                    reason=ERASED,
+                    at=self._now,
+                )
+            )
+        self._change(
+            CONVERSATIONS,
+            CONVERSATIONS.c.id.in_(self._conversations),
+            speaker=Speaker.BOT.value,
+            misses=0,
+            angered_at=None,
+        )
+
+    def _clear_outgoing(self) -> None:
+        ours = OUTBOX.c.conversation_id.in_(self._conversations)
+        # A call that is being made cannot be called back, so its outcome stays unknown.
+        for before, after in (
+            (Delivery.QUEUED, Delivery.WITHHELD),
+            (Delivery.SENDING, Delivery.UNCERTAIN),
+            (Delivery.DEAD, Delivery.WITHHELD),
+        ):
+            self._change(
+                OUTBOX, and_(ours, OUTBOX.c.state == before.value), state=after.value, ended_at=self._now
+            )
+            self._change(
+                MESSAGES,
+                and_(
+                    MESSAGES.c.conversation_id.in_(self._conversations), MESSAGES.c.delivery == before.value
+                ),
+                delivery=after.value,
+            )
+        self._change(OUTBOX, ours, recipient=ERASED, text="", payload={}, provider_id="", error=ERASED)
+        alerts = self._alerts()
+        unsent = OUTBOX.c.state.in_((Delivery.QUEUED.value, Delivery.DEAD.value))
+        self._change(
+            OUTBOX, and_(OUTBOX.c.id.in_(alerts), unsent), state=Delivery.WITHHELD.value, ended_at=self._now
+        )
+        self._change(OUTBOX, OUTBOX.c.id.in_(alerts), text="", payload={})
+
+    def _alerts(self) -> Sequence[int]:
+        """Alerts to staff that name a case of the contact; they may quote the customer."""
+        if not self._cases:
+            return []
+        numbers = re.compile("|".join(f"{case_number(case_id)}(?![0-9])" for case_id in self._cases))
+        found = self._session.execute(
+            select(OUTBOX.c.id, OUTBOX.c.text, OUTBOX.c.payload).where(
+                OUTBOX.c.kind == OutgoingKind.ALERT.value,
+                or_(*(OUTBOX.c.text.contains(case_number(case_id)) for case_id in self._cases)),
+            )
+        )
+        return [alert.id for alert in found if numbers.search(alert.text)]
+
+    def _clear_talk(self) -> None:
+        ours = MESSAGES.c.conversation_id.in_(self._conversations)
+        self._delete(BUTTONS, BUTTONS.c.message_id.in_(select(MESSAGES.c.id).where(ours)))
+        self._delete(FAQ_MISSES, FAQ_MISSES.c.conversation_id.in_(self._conversations))
+        self._change(
+            MESSAGES,
+            ours,
+            text="",
+            prompt=None,
+            understanding=None,
+            reason=ERASED,
+            client_msg_id=None,
+            # The channel's id of a message may name the chat, which is the customer's.
+            external_id=literal(f"{mark()}:").concat(cast(MESSAGES.c.id, String)),
+        )
+        self._delete(
+            DESK_EVENTS,
+            or_(
+                DESK_EVENTS.c.conversation_id.in_(self._conversations), DESK_EVENTS.c.case_id.in_(self._cases)
+            ),
+        )
+
+    def _clear_feedback(self) -> None:
+        self._change(FEEDBACK, FEEDBACK.c.id.in_(self._feedback), comment=None, sentiment_evidence=[])
+        self._cancel_timers((SCORE_TIMER,), self._feedback)
+
+    def _clear_lanes(self) -> None:
+        """Empties what came in from the customer; what was not worked yet ends unworked."""
+        lanes = [f"identity:{identity_id}" for identity_id in self._identities]
+        self._change(LANES, LANES.c.name.in_(lanes), pending=0, ready_since=None, not_before=None)
+        self._change(INBOX, INBOX.c.lane.in_(lanes), state=InboxState.DONE.value, raw=None, error="")
+
+    def _clear_orders(self) -> None:
+        for order in self._session.execute(
+            select(ORDERS.c.id, ORDERS.c.external_id)
+            .where(ORDERS.c.id.in_(self._orders))
+            .order_by(ORDERS.c.id)
+        ).all():
+            self._clear_events(f"order:{order.external_id}")
+            # A mark of its own for each order: equal ones would join the orders of different people.
+            self._change(
+                ORDERS,
+                ORDERS.c.id == order.id,
+                buyer_id=mark(),
+                buyer_name="",
+                buyer_phone="",
+                buyer_birthday="",
+                carrier="",
+                tracking_no="",
+                erased_at=self._now,
+            )
+        self._delete(
+            ORDER_LINKS, and_(ORDER_LINKS.c.order_id.in_(self._orders), ORDER_LINKS.c.identity_id.is_(None))
+        )
+
+    def _clear_events(self, lane: str) -> None:
+        """Takes the buyer out of the raw events of one order; those not worked yet still count."""
+        self._session.execute(select(LANES.c.name).where(LANES.c.name == lane).with_for_update())
+        in_lane = INBOX.c.lane == lane
+        self._change(INBOX, and_(in_lane, INBOX.c.state == InboxState.DONE.value), raw=None)
+        for item in self._session.execute(
+            select(INBOX.c.id, INBOX.c.raw).where(in_lane, INBOX.c.raw.is_not(None))
+        ).all():
+            self._change(INBOX, INBOX.c.id == item.id, raw=without_buyer(item.raw), error="")
+
+    def _clear_person(self) -> None:
+        self._delete(CHAT_SESSIONS, CHAT_SESSIONS.c.identity_id.in_(self._identities))
+        self._change(CONTACT_MOVES, CONTACT_MOVES.c.identity_id.in_(self._identities), reason=ERASED)
+        for identity_id in self._identities:
+            self._change(
+                IDENTITIES,
+                IDENTITIES.c.id == identity_id,
+                external_id=mark(),
+                language="",
+                reachable=False,
+                unreachable_reason=ERASED,
+                unreachable_at=self._now,
+            )
+        self._change(CONTACTS, CONTACTS.c.id == self._contact_id, name="", phone="", buyer_id=None)
+
+    def _cancel_timers(self, kinds: Sequence[str], keys: Sequence[int]) -> None:
+        self._change(
+            TIMERS,
+            and_(
+                TIMERS.c.kind.in_(kinds),
+                TIMERS.c.key.in_([str(key) for key in keys]),
+                TIMERS.c.state.in_((TimerState.PENDING.value, TimerState.DEAD.value)),
+            ),
+            state=TimerState.CANCELLED.value,
+            generation=TIMERS.c.generation + 1,
+        )
+
+    def _ids(self, table: Table, which: ColumnElement[bool]) -> Sequence[int]:
+        return self._session.scalars(select(table.c.id).where(which).order_by(table.c.id)).all()
+
+    def _change(self, table: Table, which: ColumnElement[bool], **values: Any) -> None:
+        self._count(table, change(self._session, update(table).where(which).values(**values)))
+
+    def _delete(self, table: Table, which: ColumnElement[bool]) -> None:
+        self._count(table, change(self._session, delete(table).where(which)))
+
+    def _count(self, table: Table, rows: int) -> None:
+        # Several statements may touch the same rows; the greatest number is how many there were.
+        self.changed[table.name] = max(rows, self.changed.get(table.name, 0))
+
+
+def without_buyer(raw: bytes) -> bytes:
+    """Returns an order event without its buyer; empty when it cannot be read as one."""
+    try:
+        event = json.loads(raw)
+        event["order"]["buyer"] = {"id": ERASED, "name": ERASED}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return b""
+    return json.dumps(event).encode("ascii")

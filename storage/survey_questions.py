@@ -1,0 +1,22 @@
+"""Whether the question of a survey has left the house, as the outbox knows it."""
+
+from __future__ import annotations
+
+from sqlalchemy import String, cast, exists, literal
+from sqlalchemy.sql.elements import ColumnElement
+
+from desk.values import Delivery
+from storage.tables.care import SURVEYS
+from storage.tables.work import OUTBOX
+
+
+def question_unsent() -> ColumnElement[bool]:
+    """Returns the condition that a survey's question still waits in the outbox or is being sent.
+
+    The desk stores the question under the key ``survey:<id>:ask`` (``desk.follow_up``).
+    """
+    key = literal("survey:").concat(cast(SURVEYS.c.id, String)).concat(":ask")
+    return exists().where(
+        OUTBOX.c.dedupe_key == key,
+        OUTBOX.c.state.in_((Delivery.QUEUED.value, Delivery.SENDING.value)),
+    )
