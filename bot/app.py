@@ -1,0 +1,320 @@
+"""Wires everything together and serves until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from typing import TypeVar
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, RedirectResponse
+from sqlmodel import Session
+from starlette.responses import Response
+
+from bot.faq_file import read_faq
+from bot.settings import Settings
+from bot.supervisor import Supervisor
+from bot.web_server import WebServer
+from bot.webchat import messages
+from bot.webchat.routes import SessionUnknownError, WebChat, WebChatDeps
+from bot.webchat.sender import WebChatSender
+from bot.webchat.tokens import ChatTokens
+from bot.workers.inbox_worker import InboxWorker
+from bot.workers.outbox_worker import OutboxWorker
+from bot.workers.timer_worker import TimerWorker
+from console.api.order_schemas import parse_order_event
+from console.deps import ConsoleDeps
+from console.errors import install_error_handlers
+from console.first_admin import ensure_first_admin
+from console.notifier import ConsoleNotifier
+from console.routes import console_router
+from console.status import status_router
+from desk.ports import SentimentScorer, Understander, UnitOfWork
+from desk.service_desk import RETENTION_TIMER, ServiceDesk
+from desk.settings import DeskSettings
+from desk.staff_desk import StaffDesk
+from desk.values import InboxItem
+from nlu.faq_search import FaqSearch
+from nlu.snownlp_scorer import SnowNlpScorer
+from storage import migrate
+from storage.connect import open_database, sqlite_path
+from storage.database import after_commit
+from storage.locks import SingleServeLock
+from storage.postgres_database import PostgresDatabase
+from storage.reports import Reports
+from storage.sqlite_database import SqliteDatabase
+from storage.unit_of_work import SqlUnitOfWork
+from storage.wakeups import LocalWakeups, PostgresWakeups
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+LANES_AT_ONCE = 8
+"""Conversations that are worked side by side in one process."""
+
+
+def now_utc() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a started installation tells the person at the keyboard.
+
+    Attributes:
+        first_password: Of ``admin``, on the very first start only.
+    """
+
+    url: str
+    first_password: str | None
+
+
+class Installation:
+    """All parts of one process over one database. ``async with`` starts and ends it.
+
+    Args:
+        understander: Another than the FAQ search, for tests.
+        scorer: Another than SnowNLP, for tests.
+        clock: Another than the machine's, for tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        understander: Understander | None = None,
+        scorer: SentimentScorer | None = None,
+        clock: Callable[[], datetime] = now_utc,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.owner = secrets.token_hex(8)
+        self.supervisor = Supervisor()
+        is_sqlite = sqlite_path(settings.database_url) is not None
+        self.wakeups = LocalWakeups() if is_sqlite else PostgresWakeups(settings.database_url)
+        self.database: SqliteDatabase | PostgresDatabase = open_database(
+            settings.database_url, self._open_unit
+        )
+        self._own_scorer = SnowNlpScorer() if scorer is None else None
+        sender = WebChatSender()
+        self.service_desk = ServiceDesk(
+            self.database,
+            understander or FaqSearch(),
+            scorer or self._own_scorer or SnowNlpScorer(),
+            ConsoleNotifier(),
+            desk_settings(settings, {sender.channel: sender.capabilities}),
+            clock,
+        )
+        self.staff_desk = StaffDesk(self.database, self.wakeups, clock)
+        self._senders = [sender]
+        self._started_at = time.monotonic()
+        self._exits = AsyncExitStack()
+
+    async def __aenter__(self) -> Installation:
+        if sqlite_path(self.settings.database_url) is not None:
+            self._exits.enter_context(SingleServeLock(self.settings.var_dir))
+        try:
+            await asyncio.to_thread(migrate.upgrade, self.settings.database_url)
+            await self.database.start()
+            self._exits.push_async_callback(self.database.close)
+            if self._own_scorer is not None:
+                self._exits.callback(self._own_scorer.close)
+        except BaseException:
+            await self._exits.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exits.aclose()
+
+    async def prepare(self) -> str | None:
+        """First-start work: the FAQ, the first account. Returns the first password, once."""
+        await self.seed_faq()
+        now = self.clock()
+        await self.database.write(lambda unit: unit.timers.set(RETENTION_TIMER, "daily", now, {}))
+        return await ensure_first_admin(self.database, self.clock)
+
+    async def seed_faq(self) -> None:
+        """Fills an empty FAQ once; afterwards the database is the truth, even when it is emptied."""
+        text = resources.files("bot").joinpath("defaults/faq.yml").read_text(encoding="utf-8")
+        now = self.clock()
+
+        def work(unit: UnitOfWork) -> int:
+            if unit.faq.version() > 0:
+                return 0
+            entries = read_faq(text).to_entries()
+            for entry in entries:
+                unit.faq.put(entry, now)
+            return len(entries)
+
+        seeded = await self.database.write(work)
+        if seeded:
+            _log.info("faq_seeded", count=seeded)
+
+    # --- Serving ------------------------------------------------------------------------------------
+
+    def web_app(self) -> FastAPI:
+        """The web application: chat, console, API, health."""
+        settings = self.settings
+        secrets_in_force = settings.secrets
+        app = FastAPI(title="Huiyin 回音", docs_url=None, redoc_url=None, openapi_url=None)
+        install_error_handlers(app)
+        app.add_exception_handler(SessionUnknownError, _session_unknown)
+        chat = WebChat(
+            WebChatDeps(
+                service_desk=self.service_desk,
+                wakeups=self.wakeups,
+                tokens=ChatTokens(secrets_in_force.session.get_secret_value().encode()),
+                find_typist=self.staff_desk.find_typist,
+                is_stopping=self.supervisor.is_stopping,
+                seconds_now=time.monotonic,
+                shop_name=settings.shop_name,
+                embed_origins=settings.embed_origins,
+            )
+        )
+        app.include_router(chat.router())
+        app.include_router(
+            console_router(
+                ConsoleDeps(
+                    transactions=self.database,
+                    reports=self.read_reports,
+                    service_desk=self.service_desk,
+                    staff_desk=self.staff_desk,
+                    wakeups=self.wakeups,
+                    clock=self.clock,
+                    public_url=settings.public_url,
+                    allow_http=settings.allow_http,
+                    shop_secrets=[secrets_in_force.shop.get_secret_value()],
+                    api_key=secrets_in_force.api_key.get_secret_value(),
+                    shop_name=settings.shop_name,
+                    timezone=settings.timezone,
+                )
+            )
+        )
+        app.include_router(status_router(self.parts))
+        app.add_api_route("/", _to_chat, include_in_schema=False)
+        return app
+
+    async def read_reports(self, read: Callable[[Reports], T]) -> T:
+        """Runs a read of the reports on a snapshot."""
+        return await self.database.read(lambda unit: read(Reports(_session_of(unit))))
+
+    async def serve(self, on_ready: Callable[[Ready], None]) -> None:
+        """Serves until SIGTERM or Ctrl-C; what is in hand is finished first."""
+        server = WebServer(self.web_app(), self.settings.listen)
+        first_password = await self.prepare()
+        supervisor = self.supervisor
+        supervisor.stop_on_signals()
+        supervisor.add("web", server.run)
+        supervisor.on_stop(server.stop)
+        self.add_workers()
+        on_ready(Ready(self.settings.public_url, first_password))
+        await supervisor.run()
+
+    def add_workers(self) -> None:
+        """Adds the tasks that work inbox, outbox and timers."""
+        supervisor = self.supervisor
+        stopping = supervisor.is_stopping
+        inbox = InboxWorker(self.database, self.wakeups, self.inbox_handlers(), self.owner, self.clock)
+        for number in range(LANES_AT_ONCE):
+            supervisor.add(f"inbox_{number}", lambda: inbox.run(stopping))
+        outbox = OutboxWorker(
+            self.database, self.wakeups, self.service_desk, self._senders, self.owner, self.clock
+        )
+        supervisor.add("outbox", lambda: outbox.run(stopping))
+        timers = TimerWorker(self.database, self.wakeups, self.service_desk, self.owner, self.clock)
+        supervisor.add("timers", lambda: timers.run(stopping))
+        if isinstance(self.wakeups, PostgresWakeups):
+            supervisor.add("listen", self.wakeups.listen, listens=True)
+            supervisor.add("notify", self.wakeups.notify, listens=True)
+        supervisor.on_stop(self._ring_for_stop)
+
+    def inbox_handlers(
+        self,
+    ) -> Mapping[str, Callable[[InboxItem, Callable[[UnitOfWork], None]], Awaitable[None]]]:
+        """What each source of the inbox is worked by. A channel adds its own."""
+
+        async def chat(item: InboxItem, complete: Callable[[UnitOfWork], None]) -> None:
+            await self.service_desk.take_message(messages.from_inbox(item.source_key, item.raw), complete)
+
+        async def orders(item: InboxItem, complete: Callable[[UnitOfWork], None]) -> None:
+            # Judged by the time it came in: what was not in the future then is not refused now.
+            event = parse_order_event(item.raw, item.received_at)
+
+            def work(unit: UnitOfWork) -> None:
+                self.service_desk.apply_order_event(unit, event)
+                complete(unit)
+
+            await self.database.write(work, shared=True)
+
+        return {messages.SOURCE: chat, "orders": orders}
+
+    async def parts(self) -> Mapping[str, str]:
+        """How each part is, for ``/readyz``."""
+        dead = await self.database.read(lambda unit: unit.dead_letters.count())
+        unsteady = sum(self.supervisor.restarts.values()) > 0
+        return {
+            "storage": "ok",
+            "workers": "restarted" if unsteady else "ok",
+            "dead_letters": "ok" if dead == 0 else f"{dead} waiting",
+            "telegram": "off",
+            "understanding": "ok",
+        }
+
+    def _ring_for_stop(self) -> None:
+        for bell in ("inbox", "outbox", "timers"):
+            self.wakeups.ring(bell)
+
+    def _open_unit(self, session: Session) -> UnitOfWork:
+        unit = SqlUnitOfWork(session, self.owner)
+        bells: set[str] = session.info.setdefault("after_commit_bells", set())
+
+        def ring() -> None:
+            for bell in bells:
+                self.wakeups.ring(bell)
+
+        if "after_commit" in session.info:
+            after_commit(session, ring)
+        return unit
+
+
+def desk_settings(settings: Settings, capabilities: Mapping[str, object]) -> DeskSettings:
+    """What the desk needs to know of the settings."""
+    text = resources.files("bot").joinpath("defaults/faq.yml").read_text(encoding="utf-8")
+    variables = {**read_faq(text).variables, "shop_name": settings.shop_name}
+    return DeskSettings(
+        variables=variables,
+        survey_delay=settings.survey_delay,
+        survey_reminder=settings.survey_reminder,
+        survey_expires=settings.survey_expires,
+        quiet_hours=settings.quiet_hours,
+        timezone=settings.timezone,
+        capabilities=capabilities,  # type: ignore[arg-type]
+        raw_retention=settings.raw_retention,
+        key_retention=settings.key_retention,
+        conversation_retention=settings.conversation_retention,
+    )
+
+
+def _session_of(unit: UnitOfWork) -> Session:
+    if not isinstance(unit, SqlUnitOfWork):
+        raise TypeError("reports read from SQL only")
+    return unit.session
+
+
+async def _to_chat() -> Response:
+    return RedirectResponse("/chat")
+
+
+async def _session_unknown(_: Request, __: Exception) -> Response:
+    detail = {"detail": {"field": "authorization", "reason": "open a session first"}}
+    return JSONResponse(detail, 401, headers={"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"})
