@@ -167,6 +167,13 @@ class SqlOutboxStore:
         )
         return [outgoing_from_row(row) for row in rows]
 
+    def get_conversation_id(self, outgoing_id: int) -> int | None:
+        """The conversation of a message to a customer; None for one to staff, or one that is erased."""
+        conversation_id: int | None = self._session.scalars(
+            select(OUTBOX.c.conversation_id).where(OUTBOX.c.id == outgoing_id)
+        ).one_or_none()
+        return conversation_id
+
     def find_queued_for_update(self, outgoing_id: int) -> Outgoing | None:
         """Locks one queued row (its conversation must be locked before); None if no longer queued."""
         row = self._session.execute(
