@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from sqlmodel import Session
 from starlette.responses import Response
 
+from bot.faq_entries import to_entries
 from bot.faq_file import read_faq
 from bot.settings import Settings
 from bot.supervisor import Supervisor
@@ -151,7 +152,7 @@ class Installation:
         def work(unit: UnitOfWork) -> int:
             if unit.faq.version() > 0:
                 return 0
-            entries = read_faq(text).to_entries()
+            entries = to_entries(read_faq(text))
             for entry in entries:
                 unit.faq.put(entry, now)
             return len(entries)

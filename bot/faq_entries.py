@@ -1,0 +1,48 @@
+"""Between the FAQ file and the desk's own value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.faq_file import FaqFile, FaqFileEntry
+from desk.values import FaqEntry
+
+
+def to_entries(file: FaqFile) -> Sequence[FaqEntry]:
+    """The file's entries as the desk knows them; ``id`` 0 until stored."""
+    return [
+        FaqEntry(
+            id=0,
+            slug=entry.slug,
+            category=entry.category,
+            question=entry.question,
+            variants=tuple(entry.variants),
+            answer=entry.answer,
+            action=entry.action,
+            quick=entry.quick,
+            enabled=entry.enabled,
+        )
+        for entry in file.entries
+    ]
+
+
+def from_entries(entries: Sequence[FaqEntry], variables: dict[str, str]) -> FaqFile:
+    """The file that holds these entries."""
+    return FaqFile(
+        variables=variables,
+        entries=[
+            FaqFileEntry.model_validate(
+                {
+                    "slug": entry.slug,
+                    "category": entry.category,
+                    "question": entry.question,
+                    "variants": list(entry.variants),
+                    "answer": entry.answer,
+                    "action": entry.action,
+                    "quick": entry.quick,
+                    "enabled": entry.enabled,
+                }
+            )
+            for entry in entries
+        ],
+    )
