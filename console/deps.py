@@ -1,0 +1,111 @@
+"""What the console is given: roles, so that tests may pass in anything that plays them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Protocol, TypeVar
+from zoneinfo import ZoneInfo
+
+from console.passwords import Passwords
+from desk.ports import Transactions, Wakeups
+from desk.values import Case, FaqEntry, Message, OrderEvent, Role, StaffMember
+
+if TYPE_CHECKING:
+    from storage.reports import Reports
+
+T = TypeVar("T")
+
+
+class Accepted(Protocol):
+    """What became of an order event that was stored."""
+
+    @property
+    def duplicate(self) -> bool:
+        """True when it was on record already."""
+        ...
+
+
+class OrderDesk(Protocol):
+    """The part of the service desk that shop systems reach."""
+
+    async def accept_order_event(self, webhook_id: str, event: OrderEvent, raw: bytes) -> Accepted:
+        """Stores the event; raises ConflictError or StorageUnavailableError."""
+        ...
+
+    async def order_links(self, external_id: str) -> str:
+        """The token of the order's current unused link; raises NotFoundError."""
+        ...
+
+
+class StaffDeskRole(Protocol):
+    """What staff do. Each call is checked and audited there, and raises DeskErrors."""
+
+    async def take_case(self, number: str, staff: StaffMember) -> Case: ...
+
+    async def reply(
+        self, number: str, staff: StaffMember, text: str, client_msg_id: str
+    ) -> Message | None: ...
+
+    def typing(self, conversation_id: int, staff: StaffMember) -> None: ...
+
+    async def close_case(self, number: str, staff: StaffMember, reason: str) -> Case: ...
+
+    async def add_note(self, number: str, staff: StaffMember, text: str) -> None: ...
+
+    async def reveal_phone(self, number: str, staff: StaffMember) -> str: ...
+
+    async def replay(self, origin: str, id: int, staff: StaffMember) -> None: ...
+
+    async def put_faq(self, entry: FaqEntry, staff: StaffMember) -> FaqEntry: ...
+
+    async def delete_faq(self, slug: str, staff: StaffMember) -> None: ...
+
+    async def add_staff(
+        self, login: str, name: str, role: Role, password_hash: str, by: StaffMember | None
+    ) -> StaffMember: ...
+
+    async def change_staff(
+        self,
+        staff_id: int,
+        by: StaffMember | None,
+        *,
+        name: str | None = None,
+        role: Role | None = None,
+        disabled: bool | None = None,
+        password_hash: str | None = None,
+    ) -> StaffMember: ...
+
+
+class ReadReports(Protocol):
+    """Runs one read of the reports outside the event loop."""
+
+    def __call__(self, read: Callable[[Reports], T]) -> Awaitable[T]: ...
+
+
+@dataclass(frozen=True)
+class ConsoleDeps:
+    """Everything that pages and API need.
+
+    Attributes:
+        public_url: Where the console is reached, without a trailing slash.
+        allow_http: Plain HTTP outside loopback is accepted, so cookies go without ``Secure``.
+        shop_secrets: One secret, or two while it is being changed.
+        telegram_link: Turns an order token into a Telegram link; None while Telegram is off.
+    """
+
+    transactions: Transactions
+    reports: ReadReports
+    service_desk: OrderDesk
+    staff_desk: StaffDeskRole
+    wakeups: Wakeups
+    clock: Callable[[], datetime]
+    public_url: str
+    allow_http: bool
+    shop_secrets: Sequence[str]
+    api_key: str
+    shop_name: str
+    timezone: tzinfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
+    passwords: Passwords = field(default_factory=Passwords)
+    telegram_link: Callable[[str], str] | None = None

@@ -1,0 +1,83 @@
+"""What staff screens hear live: server-sent events out of stored desk events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from starlette.responses import Response, StreamingResponse
+
+from console.pages.visit import ConsoleRoom, Visit
+from console.permissions import Permission
+from desk.errors import StorageUnavailableError
+from desk.ports import UnitOfWork
+from desk.values import DeskEvent
+
+_HEARTBEAT = timedelta(seconds=15)
+_BATCH = 100
+# Keys of a payload that a screen may show; whatever else a future event carries stays inside.
+_SHOWN = ("number", "customer", "reason", "rung", "priority", "staff")
+
+
+def add_events(room: ConsoleRoom) -> None:
+    """Declares the route."""
+
+    @room.get("/console/events", Permission.READ_CASES)
+    async def events(visit: Visit) -> Response:
+        after = await _start(visit)
+        return StreamingResponse(
+            _stream(visit, after),
+            media_type="text/event-stream",
+            headers={
+                "Cache-Control": "no-store",
+                "X-Content-Type-Options": "nosniff",
+                # Proxies that gather answers would hold every event back.
+                "X-Accel-Buffering": "no",
+            },
+        )
+
+
+async def _start(visit: Visit) -> int:
+    """Behind which event to begin: what the browser saw last, or now."""
+    given = visit.request.headers.get("last-event-id") or visit.request.query_params.get("after", "")
+    newest = await visit.deps.transactions.read(lambda unit: unit.desk_events.last_id())
+    if given.isascii() and given.isdigit() and len(given) <= 18:
+        # Never ahead of what exists: a restored database counts from an earlier id again.
+        return min(int(given), newest)
+    return newest
+
+
+async def _stream(visit: Visit, after: int) -> AsyncIterator[str]:
+    session = visit.session
+    if session is None:
+        return
+
+    def look(unit: UnitOfWork) -> list[DeskEvent] | None:
+        # The session is asked again each time: who is disabled or signs out hears nothing more.
+        if unit.staff.find_session(session.token_hash, visit.deps.clock()) is None:
+            return None
+        return list(unit.desk_events.find_after(after, _BATCH))
+
+    # The first line sets the id from which the browser resumes, even if nothing happens before a break.
+    yield f"retry: 3000\nid: {after}\nevent: hello\ndata: {{}}\n\n"
+    while True:
+        try:
+            found = await visit.deps.transactions.read(look)
+        except StorageUnavailableError:
+            # The browser comes back by itself and resumes.
+            return
+        if found is None:
+            yield "event: signed_out\ndata: {}\n\n"
+            return
+        for event in found:
+            after = event.id
+            yield _line(event)
+        if len(found) < _BATCH and not await visit.deps.wakeups.wait("desk", _HEARTBEAT):
+            yield ": still here\n\n"
+
+
+def _line(event: DeskEvent) -> str:
+    data = {key: event.payload[key] for key in _SHOWN if key in event.payload}
+    # JSON without raw line breaks cannot end the event early; lone surrogates stay escaped.
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(data, ensure_ascii=True)}\n\n"
