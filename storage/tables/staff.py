@@ -94,6 +94,7 @@ class DeskEventRow(SQLModel, table=True):
     at: datetime = Field(sa_type=UtcDateTime)
 
 
+AUDIT: Table = SQLModel.metadata.tables["audit"]
 STAFF: Table = SQLModel.metadata.tables["staff"]
 STAFF_SESSIONS: Table = SQLModel.metadata.tables["staff_sessions"]
 LOGIN_FAILURES: Table = SQLModel.metadata.tables["login_failures"]
