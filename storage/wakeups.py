@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -123,8 +124,11 @@ class LocalWakeups:
 
     def _forget_old_ones(self) -> None:
         """Drops the least recently used bells; whoever waits for one is left alone."""
-        for name in list(self._bells)[: max(0, len(self._bells) - _REMEMBERED_BELLS)]:
-            if not self._bells[name].waiting:
+        for name in list(islice(self._bells, max(0, len(self._bells) - _REMEMBERED_BELLS))):
+            if self._bells[name].waiting:
+                # Out of the way, so that it is not looked at again each time.
+                self._bells.move_to_end(name)
+            else:
                 del self._bells[name]
 
 

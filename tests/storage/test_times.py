@@ -11,6 +11,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, create_engine, select, 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import StatementError
 
+from storage.postgres_engine import make_engine
 from storage.texts import storable
 from storage.times import UtcDateTime
 
@@ -98,6 +99,26 @@ def test_a_literal_is_written_as_it_is_stored(memory_engine):
     statement = select(moments.c.id).where(moments.c.at == datetime(2026, 1, 2, 8, tzinfo=SHANGHAI))
     compiled = statement.compile(memory_engine, compile_kwargs={"literal_binds": True})
     assert "'2026-01-02 00:00:00.000000'" in str(compiled)
+
+
+@pytest.fixture
+def postgres_engine(postgres_url):
+    engine = make_engine(postgres_url)
+    metadata.drop_all(engine)
+    metadata.create_all(engine)
+    yield engine
+    metadata.drop_all(engine)
+
+
+def test_postgres_keeps_the_same_rules(postgres_engine):
+    check_roundtrip(postgres_engine)
+    check_refuses_naive(postgres_engine)
+    check_orders_and_compares(postgres_engine)
+    with postgres_engine.connect() as connection:
+        kind = text(
+            "SELECT data_type FROM information_schema.columns WHERE table_name = 'moments' ORDER BY 1"
+        )
+        assert connection.execute(kind).scalars().all() == ["integer", "timestamp with time zone"]
 
 
 @given(st.datetimes(timezones=st.just(SHANGHAI), min_value=datetime(1970, 1, 2)))  # noqa: DTZ001
