@@ -116,7 +116,7 @@ class Installation:
             clock,
         )
         self.staff_desk = StaffDesk(self.database, self.wakeups, clock)
-        self._senders = [sender]
+        self.senders = [sender]
         self._started_at = time.monotonic()
         self._exits = AsyncExitStack()
 
@@ -229,7 +229,7 @@ class Installation:
         for number in range(LANES_AT_ONCE):
             supervisor.add(f"inbox_{number}", lambda: inbox.run(stopping))
         outbox = OutboxWorker(
-            self.database, self.wakeups, self.service_desk, self._senders, self.owner, self.clock
+            self.database, self.wakeups, self.service_desk, self.senders, self.owner, self.clock
         )
         supervisor.add("outbox", lambda: outbox.run(stopping))
         timers = TimerWorker(self.database, self.wakeups, self.service_desk, self.owner, self.clock)

@@ -77,7 +77,7 @@ def test_a_near_exact_question_is_answered_with_shop_variables_filled_in() -> No
 
 
 def test_likely_questions_are_offered_with_a_person_as_the_last_choice() -> None:
-    decision = decide(situation("发货", (SHIPPING, 0.7), (RETURNS, 0.6), (TRACKING, 0.1), misses=1))
+    decision = decide(situation("发货", (SHIPPING, 0.7), (RETURNS, 0.66), (TRACKING, 0.1), misses=1))
     prompt = decision.replies[0].prompt
     assert decision.action is Action.OFFER
     assert prompt is not None
@@ -85,6 +85,11 @@ def test_likely_questions_are_offered_with_a_person_as_the_last_choice() -> None
         ("1", "faq:1"), ("2", "faq:2"), ("3", "person"),
     ]  # fmt: skip
     assert decision.misses == 1
+
+
+def test_an_exact_question_is_answered_even_if_another_is_nearly_as_near() -> None:
+    decision = decide(situation("什么时候发货", (SHIPPING, 1.0), (RETURNS, 0.98)))
+    assert decision.action is Action.ANSWER
 
 
 def test_what_is_not_known_is_said_honestly_and_kept_for_the_owner() -> None:
@@ -342,6 +347,11 @@ def test_order_status_names_the_first_items_only() -> None:
     decision = decide(situation("查订单", (STATUS, 1.0), orders=(order(items=3),)))
     assert "保温杯0×1、保温杯1×1 等 3 种" in decision.replies[0].text
     assert "运输中" in decision.replies[0].text
+
+
+def test_all_items_are_named_when_they_are_few() -> None:
+    decision = decide(situation("查订单", (STATUS, 1.0), orders=(order(items=2),)))
+    assert "（保温杯0×1、保温杯1×1）" in decision.replies[0].text
 
 
 def test_refunds_are_told_from_orders_with_money_going_back() -> None:

@@ -1,0 +1,259 @@
+"""A whole installation for tests: real storage, real web application, a clock that tests turn.
+
+Messages go in through HTTP and what customers see comes out of it; nothing runs in the background, so a
+test says with ``settle`` when everything that is due happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from bot.app import Installation
+from bot.settings import Settings, load_settings
+from bot.workers.inbox_worker import InboxWorker
+from bot.workers.outbox_worker import OutboxWorker
+from bot.workers.timer_worker import TimerWorker
+from desk.errors import UnderstandingError
+from desk.ports import UnitOfWork
+from desk.values import Role, Sentiment, SentimentLabel, StaffMember
+
+T = TypeVar("T")
+
+SHOP_SECRET_BYTES = bytes(range(7, 39))
+SHOP_SECRET = "whsec_" + base64.b64encode(SHOP_SECRET_BYTES).decode()
+API_KEY = "shop-api-key-Zq8vN2xT7wLd4RkB9mHc"
+NOON = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
+"""12:00 in Shanghai."""
+
+
+class FakeClock:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def turn(self, by: timedelta) -> None:
+        """Turns it forward (or back)."""
+        self.now += by
+
+
+class FakeScorer:
+    """Scores by one word of each kind; ``broken`` makes it fail."""
+
+    def __init__(self) -> None:
+        self.broken = False
+
+    async def score(self, text: str) -> Sentiment:
+        if self.broken:
+            raise UnderstandingError("scorer is down")
+        if "差" in text or "漏" in text:
+            return Sentiment(SentimentLabel.NEGATIVE, -0.8, ("差",), "fake")
+        if "好" in text:
+            return Sentiment(SentimentLabel.POSITIVE, 0.8, ("好",), "fake")
+        return Sentiment(SentimentLabel.NEUTRAL, 0.0, (), "fake")
+
+
+class Customer:
+    """A browser on the chat page."""
+
+    def __init__(self, shop: Shop, client_session_id: str) -> None:
+        self._shop = shop
+        self.client_session_id = client_session_id
+        self.token = ""
+
+    async def open(self, order_token: str | None = None) -> httpx.Response:
+        body = {"client_session_id": self.client_session_id}
+        if order_token is not None:
+            body["order_token"] = order_token
+        answer = await self._shop.http.post("/api/v1/chat/sessions", json=body)
+        if answer.status_code == 200:
+            self.token = answer.json()["token"]
+        return answer
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    async def post(
+        self, text: str, client_msg_id: str | None = None, button_id: str | None = None
+    ) -> httpx.Response:
+        body = {"client_msg_id": client_msg_id or str(uuid.uuid4()), "text": text}
+        if button_id is not None:
+            body["button_id"] = button_id
+        return await self._shop.http.post("/api/v1/chat/messages", json=body, headers=self.headers)
+
+    async def says(self, text: str, button_id: str | None = None) -> list[str]:
+        """Writes, lets everything happen, and returns the lines that came in answer."""
+        before = len(await self.lines())
+        answer = await self.post(text, button_id=button_id)
+        assert answer.status_code == 202, answer.text
+        await self._shop.settle()
+        return [line["text"] for line in (await self.lines())[before:] if line["author"] != "customer"]
+
+    async def presses(self, label: str) -> list[str]:
+        """Presses the newest button with this label."""
+        for line in reversed(await self.lines()):
+            for option in (line["prompt"] or {"options": []})["options"]:
+                if option["label"] == label:
+                    return await self.says(label, option["button_id"])
+        raise AssertionError(f"no button {label}")
+
+    async def lines(self) -> list[dict[str, Any]]:
+        """Everything on the customer's screen, in order of ``seq``."""
+        from bot.webchat.stream import line_as_json
+
+        session = self.token.partition(".")[0]
+        identity_id = await self._shop.desk.find_chat_identity(session)
+        assert identity_id is not None
+        _, lines = await self._shop.desk.read_lines(identity_id, 0, 1000)
+        return [line_as_json(line) for line in lines]
+
+    async def texts(self) -> list[str]:
+        return [line["text"] for line in await self.lines()]
+
+
+class Shop:
+    """One installation under test."""
+
+    def __init__(self, installation: Installation, clock: FakeClock, scorer: FakeScorer) -> None:
+        self.installation = installation
+        self.clock = clock
+        self.scorer = scorer
+        self.desk = installation.service_desk
+        self.staff_desk = installation.staff_desk
+        database, bells, owner = installation.database, installation.wakeups, installation.owner
+        self.inbox = InboxWorker(database, bells, installation.inbox_handlers(), owner, clock)
+        self.outbox = OutboxWorker(database, bells, self.desk, installation.senders, owner, clock)
+        self.timers = TimerWorker(database, bells, self.desk, owner, clock)
+        transport = httpx.ASGITransport(app=installation.web_app(), raise_app_exceptions=False)
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
+
+    async def customer(self, name: str = "wang", order_token: str | None = None) -> Customer:
+        customer = Customer(self, f"{name}-{uuid.uuid5(uuid.NAMESPACE_DNS, name)}")
+        answer = await customer.open(order_token)
+        assert answer.status_code == 200, answer.text
+        await self.settle()
+        return customer
+
+    async def staff(self, login: str = "li", role: Role = Role.AGENT, name: str = "小李") -> StaffMember:
+        return await self.staff_desk.add_staff(login, name, role, "no-password", None)
+
+    async def settle(self) -> None:
+        """Lets everything that is due happen."""
+        for _ in range(100):
+            worked = await self.inbox.work_one_lane()
+            worked |= bool(await self.timers.fire_due())
+            worked |= bool(await self.outbox.send_due())
+            if not worked:
+                return
+        raise AssertionError("it never settles")
+
+    async def later(self, by: timedelta) -> None:
+        """Turns the clock forward and lets everything happen."""
+        self.clock.turn(by)
+        await self.settle()
+
+    async def run(self, work: Callable[[UnitOfWork], T]) -> T:
+        return await self.installation.database.write(work)
+
+    async def reports(self, read: Callable[..., T]) -> T:
+        return await self.installation.read_reports(read)
+
+    # --- The shop's own systems ------------------------------------------------------------------
+
+    async def post_order_event(
+        self, event: dict[str, Any] | bytes, *, webhook_id: str | None = None, at: datetime | None = None
+    ) -> httpx.Response:
+        body = event if isinstance(event, bytes) else json.dumps(event, ensure_ascii=False).encode()
+        webhook_id = webhook_id or f"msg_{uuid.uuid4().hex}"
+        # Signatures are checked against the machine's clock, not the installation's.
+        stamp = str(int((at or datetime.now(UTC)).timestamp()))
+        signed = f"{webhook_id}.{stamp}.".encode() + body
+        signature = base64.b64encode(hmac.new(SHOP_SECRET_BYTES, signed, hashlib.sha256).digest()).decode()
+        headers = {
+            "webhook-id": webhook_id,
+            "webhook-timestamp": stamp,
+            "webhook-signature": f"v1,{signature}",
+            "content-type": "application/json",
+        }
+        return await self.http.post("/api/v1/orders/events", content=body, headers=headers)
+
+    def order_event(
+        self, kind: str, order_id: str = "A-1", *, at: datetime | None = None, buyer: str = "b-1", **order: Any
+    ) -> dict[str, Any]:
+        occurred_at = at or self.clock.now
+        return {
+            "type": f"order.{kind}",
+            "id": f"evt-{order_id}-{kind}-{occurred_at.timestamp()}",
+            "occurred_at": occurred_at.isoformat(),
+            "order": {
+                "id": order_id,
+                "buyer": {"id": buyer, "name": "王女士", "phone": "13812345678"},
+                "items": [{"sku": "CUP-1", "name": "保温杯", "quantity": 2, "price": "59.00"}],
+                "amount": "118.00",
+                "currency": "CNY",
+                "carrier": "顺丰速运",
+                "tracking_no": "SF1234567890",
+                **order,
+            },
+        }
+
+    async def reports_event(self, kind: str, order_id: str = "A-1", **more: Any) -> None:
+        """The shop's system reports an event, and everything that follows happens."""
+        answer = await self.post_order_event(self.order_event(kind, order_id, **more))
+        assert answer.status_code in {200, 202}, answer.text
+        await self.settle()
+
+    async def link(self, order_id: str = "A-1") -> str:
+        """The token of the order's link."""
+        answer = await self.http.get(
+            f"/api/v1/orders/{order_id}/links", headers={"Authorization": f"Bearer {API_KEY}"}
+        )
+        assert answer.status_code == 200, answer.text
+        token: str = answer.json()["web"].partition("#order=")[2]
+        return token
+
+
+def shop_settings(folder: Path, **changes: str) -> Settings:
+    """Settings of a test installation in ``folder``."""
+    environ = {
+        "HUIYIN_VAR_DIR": str(folder),
+        "HUIYIN_SHOP_SECRET": SHOP_SECRET,
+        "HUIYIN_API_KEY": API_KEY,
+        "HUIYIN_SHOP_NAME": "测试小店",
+        "HUIYIN_QUIET_HOURS": "off",
+    }
+    environ.update({f"HUIYIN_{name}": value for name, value in changes.items()})
+    return load_settings(environ)
+
+
+def play(
+    folder: Path, story: Callable[[Shop], Coroutine[Any, Any, T] | Awaitable[T]], **settings: str
+) -> T:
+    """Plays one story against a fresh installation in ``folder``."""
+
+    async def run() -> T:
+        clock, scorer = FakeClock(), FakeScorer()
+        installation = Installation(shop_settings(folder, **settings), scorer=scorer, clock=clock)
+        async with installation:
+            await installation.prepare()
+            shop = Shop(installation, clock, scorer)
+            async with shop.http:
+                await shop.settle()
+                return await story(shop)
+
+    return asyncio.run(run())
