@@ -6,12 +6,15 @@ from pathlib import Path
 
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError
+from sqlmodel import Session
 
 from desk.errors import InvalidInputError, NotFoundError
+from desk.ports import UnitOfWork, Wakeups
 from storage import postgres_engine, sqlite_engine
-from storage.database import UnitFactory
+from storage.database import UnitFactory, after_commit
 from storage.postgres_database import PostgresDatabase
 from storage.sqlite_database import SqliteDatabase
+from storage.statements import AFTER_COMMIT_BELLS
 
 
 def open_database(url: str, unit_factory: UnitFactory) -> SqliteDatabase | PostgresDatabase:
@@ -26,6 +29,22 @@ def open_database(url: str, unit_factory: UnitFactory) -> SqliteDatabase | Postg
     """
     path = sqlite_path(url)
     return PostgresDatabase(url, unit_factory) if path is None else SqliteDatabase(path, unit_factory)
+
+
+def ringing(unit_factory: UnitFactory, wakeups: Wakeups) -> UnitFactory:
+    """Returns a factory whose units ring, after their commit, the bells that their stores asked for."""
+
+    def make(session: Session) -> UnitOfWork:
+        bells: set[str] = session.info.setdefault(AFTER_COMMIT_BELLS, set())
+
+        def ring() -> None:
+            for bell in bells:
+                wakeups.ring(bell)
+
+        after_commit(session, ring)
+        return unit_factory(session)
+
+    return make
 
 
 def sync_engine(url: str) -> Engine:

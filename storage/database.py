@@ -30,7 +30,7 @@ class DatabaseRefusedError(DeskError):
 
 def after_commit(session: Session, callback: Callable[[], object]) -> None:
     """Has the event loop call ``callback`` once the transaction is on disk; dropped on rollback."""
-    session.info[AFTER_COMMIT].append(callback)
+    session.info.setdefault(AFTER_COMMIT, []).append(callback)
 
 
 @dataclass(slots=True)

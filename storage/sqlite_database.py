@@ -150,6 +150,9 @@ class SqliteDatabase:
         self._readers.close()
         # Readers go first, so that the checkpoint meets nobody and empties the WAL.
         self.read_engine.dispose()
+        if not self.path.exists():
+            # Never started; opening it now would create it.
+            return
         try:
             with self.write_engine.connect() as connection:
                 raw: Any = connection.connection.dbapi_connection

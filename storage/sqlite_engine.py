@@ -1,4 +1,9 @@
-"""SQLite connections as this product needs them, and what their errors mean."""
+"""SQLite connections as this product needs them, and what their errors mean.
+
+Whatever opens a database file in this process goes through ``sqlite_module``: two copies of the library in
+one process (this one and the standard library's) do not see each other's locks, and when one closes
+the file it drops the other's.
+"""
 
 from __future__ import annotations
 

