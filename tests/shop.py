@@ -30,7 +30,7 @@ from desk.values import Role, Sentiment, SentimentLabel, StaffMember
 
 T = TypeVar("T")
 
-SHOP_SECRET_BYTES = bytes(range(7, 39))
+SHOP_SECRET_BYTES = hashlib.sha256(b"the shop of the tests").digest()
 SHOP_SECRET = "whsec_" + base64.b64encode(SHOP_SECRET_BYTES).decode()
 API_KEY = "shop-api-key-Zq8vN2xT7wLd4RkB9mHc"
 NOON = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
