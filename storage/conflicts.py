@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import Session, SQLModel
 
-from storage.statements import change, insert_into
+from storage.statements import insert_into
 from storage.tables.care import COUNTERS
 
 
@@ -27,7 +27,13 @@ def insert_unless_there(session: Session, row: SQLModel) -> bool:
     if values.get("id", 0) is None:
         del values["id"]
     table = SQLModel.metadata.tables[str(row.__tablename__)]
-    return change(session, insert_into(session, table).values(values).on_conflict_do_nothing()) == 1
+    inserted = session.execute(
+        insert_into(session, table)
+        .values(values)
+        .on_conflict_do_nothing()
+        .returning(*table.primary_key.columns)
+    )
+    return inserted.one_or_none() is not None
 
 
 def stored_id(row_id: int | None) -> int:
@@ -48,4 +54,4 @@ def raise_counter(session: Session, name: str, by: int = 1) -> int:
         .on_conflict_do_update(index_elements=["name"], set_={"value": COUNTERS.c.value + by})
         .returning(COUNTERS.c.value)
     )
-    return int(session.exec(statement).scalar_one())
+    return int(session.execute(statement).scalar_one())

@@ -87,13 +87,13 @@ class SqlOrderStore:
         """Creates the order or overwrites it with this event's state.
 
         A None for ``contact_id`` or ``delivered_at`` leaves what is known. A buyer who was erased is
-        not written back. When another transaction created the order since the caller looked, it is
-        overwritten only if this event is the newer one.
+        not written back. An older event changes nothing, because another transaction may have stored a
+        newer one since the caller looked.
         """
         snapshot = event.order
         row = self._lock_row(snapshot.external_id)
         if row is None:
-            created = insert_unless_there(
+            insert_unless_there(
                 self._session,
                 OrderRow(
                     external_id=snapshot.external_id,
@@ -111,9 +111,8 @@ class SqlOrderStore:
             row = self._lock_row(snapshot.external_id)
             if row is None:
                 raise ConflictError("the order came and went while it was being saved")
-            older = (event.occurred_at, event.status.rank) < (row.occurred_at, row.status_rank)
-            if not created and older:
-                return to_orders(self._session, [row])[0]
+        if (event.occurred_at, event.status.rank) < (row.occurred_at, row.status_rank):
+            return to_orders(self._session, [row])[0]
         self._overwrite(row, event, contact_id, delivered_at, now)
         return to_orders(self._session, [row])[0]
 

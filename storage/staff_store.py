@@ -201,16 +201,25 @@ class SqlStaffStore:
         count = 0
         last_id = 0
         before = _FIRST_HASH
-        for row in self._session.exec(
-            select(AuditRow).order_by(col(AuditRow.id)).execution_options(yield_per=500)
-        ):
-            last_id = stored_id(row.id)
-            if row.prev_hash != before or row.hash != _hash(row):
-                return last_id
-            before = row.hash
-            count += 1
+        while batch := self._audit_after(last_id):
+            for row in batch:
+                last_id = stored_id(row.id)
+                if row.prev_hash != before or row.hash != _hash(row):
+                    return last_id
+                before = row.hash
+            count += len(batch)
         expected = self._session.exec(select(CounterRow.value).where(col(CounterRow.name) == _AUDIT)).first()
         return None if count == (expected or 0) else last_id + 1
+
+    def _audit_after(self, audit_id: int) -> Sequence[AuditRow]:
+        # In batches, because an audit of years need not be in memory at once.
+        return self._session.exec(
+            select(AuditRow)
+            .where(col(AuditRow.id) > audit_id)
+            .order_by(col(AuditRow.id))
+            .limit(500)
+            .execution_options(populate_existing=True)
+        ).all()
 
 
 def _hash(row: AuditRow) -> str:

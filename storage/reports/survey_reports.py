@@ -107,7 +107,7 @@ def rows(session: Session, limit: int, offset: int, outcome: SurveyOutcome | Non
         .order_by(ORDERS.c.delivered_at.desc(), ORDERS.c.id.desc())
     )
     if outcome is not None:
-        query = query.where(outcome.value == _OUTCOME)
+        query = query.where(_OUTCOME.in_([outcome.value]))
     found, more = fetch(session, query, limit, offset)
     waiting = _timers(session, [row.survey_id for row in found if row.survey_id is not None])
     lines = []

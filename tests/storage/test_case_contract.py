@@ -1,0 +1,158 @@
+"""Cases: at most one is open per conversation, and one person has it."""
+
+from __future__ import annotations
+
+import pytest
+from care_stories import HOUR, NOW, customer, staff
+from contract_backend import Backend
+from sqlalchemy import text
+
+from desk.errors import AlreadyTakenError, ConflictError, NotFoundError
+from desk.values import Case, CaseReason, CaseState, Priority
+from storage.unit_of_work import SqlUnitOfWork
+
+
+def opened(
+    database: Backend,
+    conversation_id: int,
+    reason: CaseReason = CaseReason.ANGER,
+    evidence: str = "垃圾",
+    priority: Priority = Priority.NORMAL,
+) -> tuple[Case, bool]:
+    return database.run(lambda unit: unit.cases.open(conversation_id, reason, evidence, priority, NOW))
+
+
+def history(database: Backend, case_id: int) -> list[tuple[str, str]]:
+    with database.engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT kind, detail FROM case_events WHERE case_id = :id ORDER BY id"), {"id": case_id}
+        )
+        return [(row.kind, row.detail) for row in rows]
+
+
+def test_a_case_is_opened_with_a_number(database: Backend) -> None:
+    who = customer(database)
+    case, is_new = opened(database, who.conversation.id)
+    assert is_new
+    assert (case.number, case.state, case.staff_name) == ("HY-1001", CaseState.WAITING, None)
+    assert database.run(lambda unit: unit.cases.get(case.id)) == case
+    assert database.run(lambda unit: unit.cases.find_by_number("HY-1001")) == case
+    assert database.run(lambda unit: unit.cases.find_open(who.conversation.id)) == case
+
+
+@pytest.mark.parametrize(
+    "number", ["HY-1002", "HY-999", "1001", "hy-1001", "HY-１００１", "HY-" + "9" * 40, ""]
+)
+def test_a_number_of_no_case_finds_none(database: Backend, number: str) -> None:
+    opened(database, customer(database).conversation.id)
+    assert database.run(lambda unit: unit.cases.find_by_number(number)) is None
+
+
+def test_further_triggers_join_the_open_case_and_priority_only_rises(database: Backend) -> None:
+    who = customer(database)
+    first, _ = opened(database, who.conversation.id, priority=Priority.HIGH)
+    urgent, is_new = opened(database, who.conversation.id, CaseReason.LOW_RATING, "评分 1", Priority.URGENT)
+    calmer, _ = opened(database, who.conversation.id, CaseReason.ASKED_FOR_PERSON, "转人工", Priority.NORMAL)
+    assert (urgent.id, is_new, urgent.priority) == (first.id, False, Priority.URGENT)
+    assert (calmer.priority, calmer.reason, calmer.evidence) == (Priority.URGENT, CaseReason.ANGER, "垃圾")
+    assert history(database, first.id) == [
+        ("opened", "anger: 垃圾"),
+        ("joined", "low_rating: 评分 1"),
+        ("joined", "asked_for_person: 转人工"),
+    ]
+
+
+def test_twenty_angry_messages_at_once_open_one_case(database: Backend) -> None:
+    who = customer(database)
+
+    def angry(unit: SqlUnitOfWork) -> tuple[Case, bool]:
+        return unit.cases.open(who.conversation.id, CaseReason.ANGER, "气死了", Priority.HIGH, NOW)
+
+    together = 10 if database.is_postgresql else 4
+    results = []
+    while len(results) < 20:
+        results += database.run_together([angry] * together)
+    assert len({case.id for case, _ in results}) == 1
+    assert [is_new for _, is_new in results].count(True) == 1
+    assert database.count("cases") == 1
+    assert database.count("case_events", "kind = 'joined'") == 19
+
+
+def test_a_case_closed_while_another_trigger_waits_makes_room_for_a_new_one(postgresql: Backend) -> None:
+    who = customer(postgresql)
+    first, _ = opened(postgresql, who.conversation.id)
+
+    def close(unit: SqlUnitOfWork) -> bool:
+        unit.cases.close(first.id, None, "customer_changed_mind", NOW)
+        return False
+
+    def trigger(unit: SqlUnitOfWork) -> bool:
+        return unit.cases.open(who.conversation.id, CaseReason.ANGER, "气死了", Priority.HIGH, NOW)[1]
+
+    _, is_new = postgresql.run_together([close, trigger])
+    assert postgresql.count("cases", "state <> 'closed'") == (1 if is_new else 0)
+
+
+def test_one_of_those_who_reach_for_a_case_gets_it(database: Backend) -> None:
+    case, _ = opened(database, customer(database).conversation.id)
+    people = [staff(database, f"agent-{number}") for number in range(4)]
+
+    def take(unit: SqlUnitOfWork, number: int) -> bool:
+        try:
+            unit.cases.take(case.id, people[number], NOW)
+        except AlreadyTakenError:
+            return False
+        return True
+
+    won = database.run_together([lambda unit, number=number: take(unit, number) for number in range(4)])
+    assert won.count(True) == 1
+    winner = people[won.index(True)]
+    again = database.run(lambda unit: unit.cases.take(case.id, winner, NOW + HOUR))
+    assert (again.staff_id, again.staff_name, again.taken_at) == (winner.id, winner.name, NOW)
+    assert [kind for kind, _ in history(database, case.id)] == ["opened", "taken"]
+
+
+def test_a_case_is_closed_once_and_then_not_taken(database: Backend) -> None:
+    who = customer(database)
+    case, _ = opened(database, who.conversation.id)
+    agent = staff(database)
+    database.run(lambda unit: unit.cases.take(case.id, agent, NOW))
+    closed = database.run(lambda unit: unit.cases.close(case.id, agent, "solved", NOW + HOUR))
+    assert (closed.state, closed.closed_at) == (CaseState.CLOSED, NOW + HOUR)
+    later = database.run(lambda unit: unit.cases.close(case.id, agent, "again", NOW + 2 * HOUR))
+    assert later.closed_at == NOW + HOUR
+    with pytest.raises(ConflictError):
+        database.run(lambda unit: unit.cases.take(case.id, agent, NOW))
+    assert database.run(lambda unit: unit.cases.find_open(who.conversation.id)) is None
+    assert database.run(lambda unit: unit.cases.find_newest(who.conversation.id)) == closed
+    _, is_new = opened(database, who.conversation.id)
+    assert is_new
+    assert [kind for kind, _ in history(database, case.id)] == ["opened", "taken", "closed"]
+
+
+def test_notes_and_the_customers_verdict_are_history(database: Backend) -> None:
+    case, _ = opened(database, customer(database).conversation.id)
+    agent = staff(database)
+    database.run(lambda unit: unit.cases.add_note(case.id, agent, "已联系仓库", NOW))
+    database.run(lambda unit: unit.cases.set_helped(case.id, True, NOW))
+    database.run(lambda unit: unit.cases.record(case.id, "sla_breached", "15 min", None, NOW))
+    assert database.run(lambda unit: unit.cases.get(case.id)).helped is True
+    assert history(database, case.id)[1:] == [
+        ("note", "已联系仓库"),
+        ("helped", "yes"),
+        ("sla_breached", "15 min"),
+    ]
+
+
+def test_an_unknown_case_is_said_to_be_unknown(database: Backend) -> None:
+    agent = staff(database)
+    assert database.run(lambda unit: unit.cases.find_newest(1)) is None
+    for work in (
+        lambda unit: unit.cases.get(5),
+        lambda unit: unit.cases.take(5, agent, NOW),
+        lambda unit: unit.cases.close(5, agent, "", NOW),
+        lambda unit: unit.cases.set_helped(5, True, NOW),
+        lambda unit: unit.cases.add_note(5, agent, "", NOW),
+    ):
+        with pytest.raises(NotFoundError):
+            database.run(work)
