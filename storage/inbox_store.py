@@ -15,7 +15,6 @@ from storage.statements import (
     change,
     insert_into,
     lease_clock,
-    lease_end,
     on_postgresql,
     ring_after_commit,
     word,
@@ -102,7 +101,11 @@ class SqlInboxStore:
         rows = self._session.execute(
             update(LANES)
             .where(LANES.c.name.in_(names))
-            .values(owner=owner, fence=LANES.c.fence + 1, leased_until=lease_end(self._session, now, lease))
+            .values(
+                owner=owner,
+                fence=LANES.c.fence + 1,
+                leased_until=lease_clock(self._session, now, ahead=lease),
+            )
             .returning(LANES.c.name, LANES.c.fence)
         )
         fences = {row.name: row.fence for row in rows}
@@ -179,7 +182,7 @@ class SqlInboxStore:
 
     def extend(self, claim: Claim, lease: timedelta, now: datetime) -> bool:
         """Prolongs the lease; False when it is lost."""
-        end = lease_end(self._session, now, lease)
+        end = lease_clock(self._session, now, ahead=lease)
         return change(self._session, update(LANES).where(_held(claim)).values(leased_until=end)) == 1
 
     def _free(self, owner: str, now: datetime) -> ColumnElement[bool]:

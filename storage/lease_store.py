@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, or_, update
 from sqlalchemy.orm import Session
 
-from storage.statements import insert_into, lease_clock, lease_end, on_postgresql
+from storage.statements import insert_into, lease_clock, on_postgresql
 from storage.tables.work import LEASES
 
 
@@ -19,7 +19,7 @@ class SqlLeaseStore:
 
     def acquire(self, name: str, owner: str, lease: timedelta, now: datetime) -> bool:
         """Takes or prolongs the lease; False while another living owner holds it."""
-        end = lease_end(self._session, now, lease)
+        end = lease_clock(self._session, now, ahead=lease)
         free = None
         if on_postgresql(self._session):
             free = or_(

@@ -299,7 +299,7 @@ class SqlOutboxStore:
                 _SENDING,
                 OUTBOX.c.sending_owner != self._owner,
                 self._alive(now),
-                OUTBOX.c.sending_at > lease_clock(self._session, now) - _STUCK_AFTER,
+                OUTBOX.c.sending_at > lease_clock(self._session, now, ahead=-_STUCK_AFTER),
             )
         return and_(OUTBOX.c.id == outgoing_id, or_(_QUEUED, _SENDING), ~taken_over)
 

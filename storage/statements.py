@@ -6,7 +6,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeAlias, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Executable, Row, Table, func, literal, literal_column
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Executable,
+    Interval,
+    Row,
+    Table,
+    func,
+    literal,
+    literal_column,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -46,18 +56,14 @@ def word(value: StrEnum) -> ColumnElement[str]:
     return literal_column(f"'{value.value}'")
 
 
-def lease_clock(session: Session, now: datetime) -> ColumnElement[datetime]:
-    """Returns the clock that leases go by: the database's on PostgreSQL, where many machines share it."""
-    if on_postgresql(session):
-        return func.clock_timestamp(type_=UtcDateTime())
-    return literal(now, UtcDateTime())
+def lease_clock(session: Session, now: datetime, ahead: timedelta = timedelta(0)) -> ColumnElement[datetime]:
+    """Returns the time that leases go by, moved ahead (or back, when negative).
 
-
-def lease_end(session: Session, now: datetime, lease: timedelta) -> ColumnElement[datetime]:
-    """Returns when a lease that starts now ends, by the clock that leases go by."""
+    On PostgreSQL, where many machines share the database, it is the database's own clock.
+    """
     if on_postgresql(session):
-        return cast("ColumnElement[datetime]", func.clock_timestamp() + lease)
-    return literal(now + lease, UtcDateTime())
+        return cast("ColumnElement[datetime]", func.clock_timestamp() + literal(ahead, Interval))
+    return literal(now + ahead, UtcDateTime())
 
 
 def ring_after_commit(session: Session, bell: str) -> None:

@@ -64,7 +64,8 @@ def _backend(request: pytest.FixtureRequest, tmp_path: Path, dialect: str) -> It
         engine.dispose()
         return
     engine = request.getfixturevalue("contract_engine")
-    names = ", ".join(table.name for table in SQLModel.metadata.sorted_tables)
+    # For a handful of rows this is far faster than TRUNCATE, which makes new files.
     with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        for table in reversed(SQLModel.metadata.sorted_tables):
+            connection.execute(table.delete())
     yield Backend(engine)
