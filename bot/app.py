@@ -18,6 +18,8 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from sqlmodel import Session
 from starlette.responses import Response
 
+from bot.commands.routes import command_router
+from bot.commands.serving import announced
 from bot.faq_entries import to_entries
 from bot.faq_file import read_faq
 from bot.settings import Settings
@@ -41,12 +43,11 @@ from desk.ports import SentimentScorer, Understander, UnitOfWork
 from desk.service_desk import RETENTION_TIMER, ServiceDesk
 from desk.settings import DeskSettings
 from desk.staff_desk import StaffDesk
-from desk.values import InboxItem
+from desk.values import ChannelCapabilities, InboxItem
 from nlu.faq_search import FaqSearch
 from nlu.snownlp_scorer import SnowNlpScorer
 from storage import migrate
-from storage.connect import open_database, sqlite_path
-from storage.database import after_commit
+from storage.connect import open_database, ringing, sqlite_path
 from storage.locks import SingleServeLock
 from storage.postgres_database import PostgresDatabase
 from storage.reports import Reports
@@ -103,7 +104,8 @@ class Installation:
         is_sqlite = sqlite_path(settings.database_url) is not None
         self.wakeups = LocalWakeups() if is_sqlite else PostgresWakeups(settings.database_url)
         self.database: SqliteDatabase | PostgresDatabase = open_database(
-            settings.database_url, self._open_unit
+            settings.database_url,
+            ringing(lambda session: SqlUnitOfWork(session, self.owner), self.wakeups),
         )
         self._own_scorer = SnowNlpScorer() if scorer is None else None
         sender = WebChatSender()
@@ -202,6 +204,7 @@ class Installation:
             )
         )
         app.include_router(status_router(self.parts))
+        app.include_router(command_router(self))
         app.add_api_route("/", _to_chat, include_in_schema=False)
         return app
 
@@ -219,7 +222,8 @@ class Installation:
         supervisor.on_stop(server.stop)
         self.add_workers()
         on_ready(Ready(self.settings.public_url, first_password))
-        await supervisor.run()
+        with announced(self.settings, server.port):
+            await supervisor.run()
 
     def add_workers(self) -> None:
         """Adds the tasks that work inbox, outbox and timers."""
@@ -275,20 +279,8 @@ class Installation:
         for bell in ("inbox", "outbox", "timers"):
             self.wakeups.ring(bell)
 
-    def _open_unit(self, session: Session) -> UnitOfWork:
-        unit = SqlUnitOfWork(session, self.owner)
-        bells: set[str] = session.info.setdefault("after_commit_bells", set())
 
-        def ring() -> None:
-            for bell in bells:
-                self.wakeups.ring(bell)
-
-        if "after_commit" in session.info:
-            after_commit(session, ring)
-        return unit
-
-
-def desk_settings(settings: Settings, capabilities: Mapping[str, object]) -> DeskSettings:
+def desk_settings(settings: Settings, capabilities: Mapping[str, ChannelCapabilities]) -> DeskSettings:
     """What the desk needs to know of the settings."""
     text = resources.files("bot").joinpath("defaults/faq.yml").read_text(encoding="utf-8")
     variables = {**read_faq(text).variables, "shop_name": settings.shop_name}
@@ -299,7 +291,7 @@ def desk_settings(settings: Settings, capabilities: Mapping[str, object]) -> Des
         survey_expires=settings.survey_expires,
         quiet_hours=settings.quiet_hours,
         timezone=settings.timezone,
-        capabilities=capabilities,  # type: ignore[arg-type]
+        capabilities=capabilities,
         raw_retention=settings.raw_retention,
         key_retention=settings.key_retention,
         conversation_retention=settings.conversation_retention,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from bot.logs import UVICORN_LOGS
 from bot.setting_rules import Address
 from desk.errors import DeskError
 
@@ -45,8 +46,7 @@ class WebServer:
         """Serves until ``stop``."""
         config = uvicorn.Config(
             self._app,
-            log_config=None,
-            access_log=False,
+            **UVICORN_LOGS,
             server_header=False,
             date_header=False,
             lifespan="off",

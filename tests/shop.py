@@ -193,7 +193,13 @@ class Shop:
         return await self.http.post("/api/v1/orders/events", content=body, headers=headers)
 
     def order_event(
-        self, kind: str, order_id: str = "A-1", *, at: datetime | None = None, buyer: str = "b-1", **order: Any
+        self,
+        kind: str,
+        order_id: str = "A-1",
+        *,
+        at: datetime | None = None,
+        buyer: str = "b-1",
+        **order: Any,
     ) -> dict[str, Any]:
         occurred_at = at or self.clock.now
         return {
@@ -241,9 +247,7 @@ def shop_settings(folder: Path, **changes: str) -> Settings:
     return load_settings(environ)
 
 
-def play(
-    folder: Path, story: Callable[[Shop], Coroutine[Any, Any, T] | Awaitable[T]], **settings: str
-) -> T:
+def play(folder: Path, story: Callable[[Shop], Coroutine[Any, Any, T] | Awaitable[T]], **settings: str) -> T:
     """Plays one story against a fresh installation in ``folder``."""
 
     async def run() -> T:

@@ -53,9 +53,7 @@ def asked_survey(**changes: object) -> Survey:
 
 
 def situation(text: str, *matches: tuple[FaqEntry, float], **changes: object) -> Situation:
-    understood = Understanding(
-        "fake", matches=tuple(FaqMatch(entry, score) for entry, score in matches)
-    )
+    understood = Understanding("fake", matches=tuple(FaqMatch(entry, score) for entry, score in matches))
     plain = Situation(
         text=text, tap=None, speaker=Speaker.BOT, misses=0, angered_at=None, prompt=None, survey=None,
         orders=(), faq={entry.id: entry for entry in (SHIPPING, RETURNS, TRACKING)}, understanding=understood,
@@ -224,7 +222,9 @@ def test_a_late_or_foreign_button_changes_nothing() -> None:
     assert decision.misses == 1
 
 
-@pytest.mark.parametrize(("text", "rating"), [("5", 5), ("４分", 4), ("三星", 3), ("非常满意", 5), ("⭐⭐⭐⭐", 4)])
+@pytest.mark.parametrize(
+    ("text", "rating"), [("5", 5), ("４分", 4), ("三星", 3), ("非常满意", 5), ("⭐⭐⭐⭐", 4)]
+)
 def test_a_rating_may_be_typed(text: str, rating: int) -> None:
     decision = decide(situation(text, prompt=RATING_ASKED, survey=asked_survey()))
     assert decision.rating == rating

@@ -143,7 +143,9 @@ def test_ratings_are_read_from_digits_stars_and_words(text: str, rating: int | N
     assert survey.read_rating(text) == rating
 
 
-@pytest.mark.parametrize(("text", "nothing"), [("没有了", True), ("没啥。", True), ("无", True), ("没有异味", False)])
+@pytest.mark.parametrize(
+    ("text", "nothing"), [("没有了", True), ("没啥。", True), ("无", True), ("没有异味", False)]
+)
 def test_nothing_to_add_is_understood(text: str, nothing: bool) -> None:
     assert survey.says_no_comment(text) is nothing
 
