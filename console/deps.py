@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from console.passwords import Passwords
 from desk.ports import Transactions, Wakeups
 from desk.values import Case, FaqEntry, Message, OrderEvent, Role, StaffMember
-
-if TYPE_CHECKING:
-    from storage.reports import Reports
+from storage.reports import Reports
 
 T = TypeVar("T")
 
@@ -92,6 +90,7 @@ class ConsoleDeps:
         public_url: Where the console is reached, without a trailing slash.
         allow_http: Plain HTTP outside loopback is accepted, so cookies go without ``Secure``.
         shop_secrets: One secret, or two while it is being changed.
+        is_stopping: Ends open streams when the server is about to stop.
         telegram_link: Turns an order token into a Telegram link; None while Telegram is off.
     """
 
@@ -108,4 +107,5 @@ class ConsoleDeps:
     shop_name: str
     timezone: tzinfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
     passwords: Passwords = field(default_factory=Passwords)
+    is_stopping: Callable[[], bool] = lambda: False
     telegram_link: Callable[[str], str] | None = None

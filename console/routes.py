@@ -8,8 +8,14 @@ from console.api.orders import order_router
 from console.deps import ConsoleDeps
 from console.errors import install_error_handlers
 from console.pages.assets import add_assets
+from console.pages.case_actions import add_case_actions
+from console.pages.cases import add_case_pages
 from console.pages.events import add_events
+from console.pages.faq import add_faq_pages
+from console.pages.feedback import add_feedback_pages
 from console.pages.login import add_login_pages
+from console.pages.records import add_record_pages
+from console.pages.staff import add_staff_pages
 from console.pages.visit import ConsoleRoom
 
 __all__ = ["ConsoleDeps", "console_router", "install_error_handlers"]
@@ -18,9 +24,18 @@ __all__ = ["ConsoleDeps", "console_router", "install_error_handlers"]
 def console_router(deps: ConsoleDeps) -> APIRouter:
     """All routes of the console. Include it in the application without a prefix."""
     room = ConsoleRoom(deps)
-    add_assets(room)
-    add_login_pages(room)
-    add_events(room)
+    for add in (
+        add_assets,
+        add_login_pages,
+        add_events,
+        add_case_pages,
+        add_case_actions,
+        add_feedback_pages,
+        add_faq_pages,
+        add_record_pages,
+        add_staff_pages,
+    ):
+        add(room)
     router = APIRouter()
     router.include_router(room.router)
     router.include_router(order_router(deps))

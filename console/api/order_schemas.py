@@ -25,7 +25,7 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def _refuse(reason: str) -> PydanticCustomError:
     # The reason is the whole message: no template, so nothing that came in can reach it.
-    return PydanticCustomError("order_event", reason)  # type: ignore[arg-type]  # a literal at every call
+    return PydanticCustomError("order_event", reason)
 
 
 def _text(shortest: int, longest: int) -> BeforeValidator:

@@ -15,6 +15,8 @@ from desk.ports import UnitOfWork
 from desk.values import DeskEvent
 
 _HEARTBEAT = timedelta(seconds=15)
+_LOOK_AGAIN = timedelta(seconds=2)
+"""How often the database is asked when no bell rang: a bell is a convenience, not a promise."""
 _BATCH = 100
 # Keys of a payload that a screen may show; whatever else a future event carries stays inside.
 _SHOWN = ("number", "customer", "reason", "rung", "priority", "staff")
@@ -61,7 +63,10 @@ async def _stream(visit: Visit, after: int) -> AsyncIterator[str]:
 
     # The first line sets the id from which the browser resumes, even if nothing happens before a break.
     yield f"retry: 3000\nid: {after}\nevent: hello\ndata: {{}}\n\n"
-    while True:
+    silent_for = timedelta()
+    # Heard once before looking, a bell that rings between looking and waiting is not missed.
+    await visit.deps.wakeups.wait("desk", timedelta())
+    while not visit.deps.is_stopping():
         try:
             found = await visit.deps.transactions.read(look)
         except StorageUnavailableError:
@@ -72,9 +77,15 @@ async def _stream(visit: Visit, after: int) -> AsyncIterator[str]:
             return
         for event in found:
             after = event.id
+            silent_for = timedelta()
             yield _line(event)
-        if len(found) < _BATCH and not await visit.deps.wakeups.wait("desk", _HEARTBEAT):
+        if len(found) == _BATCH:
+            continue
+        if silent_for >= _HEARTBEAT:
+            silent_for = timedelta()
             yield ": still here\n\n"
+        if not await visit.deps.wakeups.wait("desk", _LOOK_AGAIN):
+            silent_for += _LOOK_AGAIN
 
 
 def _line(event: DeskEvent) -> str:

@@ -25,7 +25,7 @@ from console.headers import API_HEADERS, PAGE_HEADERS
 from console.pages.rendering import iso, language_of, render, time_filter
 from console.permissions import Permission, allows
 from console.sessions import Cookies, from_own_page, new_token, same_token, token_hash
-from console.texts import text
+from console.texts import TEXTS, text
 from console.throttle import LoginThrottle
 from desk.errors import InvalidInputError
 from desk.ports import StaffSession
@@ -35,6 +35,7 @@ from storage.texts import storable
 _LARGEST_FORM = 128 * 1024
 _TOUCH_AFTER = timedelta(minutes=1)
 HOME = "/console/cases"
+_KNOWN_ACTIONS = frozenset(key.removeprefix("did.") for key in TEXTS if key.startswith("did."))
 
 
 @dataclass
@@ -115,6 +116,7 @@ class Visit:
             iso=iso,
             now=self.now,
             path=self.request.url.path,
+            known_actions=_KNOWN_ACTIONS,
             said=self._said(),
             **context,
         )
@@ -223,9 +225,9 @@ class ConsoleRoom:
             return None
         hashed = token_hash(token)
         session = await self.deps.transactions.read(lambda unit: unit.staff.find_session(hashed, now))
-        # The stream of events holds a session open for nobody: only what a person does counts as use.
-        used = not request.url.path.startswith("/console/events")
-        if session is not None and used and now - session.seen_at >= _TOUCH_AFTER:
+        # Streams and refreshes hold a session open for nobody: only what a person does counts as use.
+        live = request.url.path == "/console/events" or "x-huiyin-live" in request.headers
+        if session is not None and not live and now - session.seen_at >= _TOUCH_AFTER:
             await self.deps.transactions.write(lambda unit: unit.staff.touch_session(hashed, now))
         return session
 

@@ -1,0 +1,99 @@
+"""Cases: the lists, and the page of one."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.responses import Response
+
+from console.pages.visit import ConsoleRoom, Visit
+from console.permissions import Permission
+from console.reasons import stated
+from console.sessions import new_token
+from desk.errors import NotFoundError
+from desk.values import CaseState, Role
+from storage.reports import CasePage, CaseTab
+
+_PAGE = 30
+_NUMBER = re.compile(r"HY-[0-9]{1,18}")
+
+
+def add_case_pages(room: ConsoleRoom) -> None:
+    """Declares the routes."""
+
+    @room.get("/console/cases", Permission.READ_CASES)
+    async def cases(visit: Visit) -> Response:
+        wanted = visit.query("tab")
+        tab = CaseTab(wanted) if wanted in set(CaseTab) else CaseTab.OPEN
+        number = visit.query_number("page", 0, 100_000)
+        staff_id = visit.staff.id
+        found = await visit.deps.reports(lambda reports: reports.cases(tab, staff_id, _PAGE, number * _PAGE))
+        return await visit.page(
+            "cases.html", tab=tab.value, lines=found.rows, more=found.more, page=number, query=f"tab={tab}&"
+        )
+
+    @room.get("/console/cases/{number}", Permission.READ_CASES)
+    async def case(visit: Visit) -> Response:
+        return await case_page(visit)
+
+
+def number_in(visit: Visit) -> str:
+    """The case number in the address.
+
+    Raises:
+        NotFoundError: It is none.
+    """
+    number = str(visit.request.path_params["number"])
+    if not _NUMBER.fullmatch(number):
+        raise NotFoundError("no such case")
+    return number
+
+
+def may_act(visit: Visit, page: CasePage) -> bool:
+    """Whether this visitor may answer and close: nobody has the case, it is theirs, or they lead."""
+    case = page.case
+    if case.state is CaseState.CLOSED or not visit.may(Permission.ANSWER_CASES):
+        return False
+    return case.staff_id in (None, visit.staff.id) or visit.staff.role in (Role.LEAD, Role.ADMIN)
+
+
+async def case_page(
+    visit: Visit,
+    status: int = 200,
+    *,
+    fault: str = "",
+    reply: str = "",
+    note: str = "",
+    client_msg_id: str = "",
+    phone: str = "",
+) -> Response:
+    """The page of one case; with ``fault`` it is what a refused form comes back to, words kept."""
+    number = number_in(visit)
+    page = await visit.deps.reports(lambda reports: reports.case_page(number))
+    return await visit.page(
+        "case.html",
+        status,
+        page=page,
+        case=page.case,
+        reasons=_reasons(page, visit.language),
+        may_act=may_act(visit, page),
+        client_msg_id=client_msg_id or new_token(),
+        fault=fault,
+        reply=reply,
+        note=note,
+        phone=phone,
+        notes=[line for line in page.history if line.kind == "note"],
+        steps=[line for line in page.history if line.kind != "note"],
+    )
+
+
+def _reasons(page: CasePage, language: str) -> dict[int, str]:
+    """The stated reason of each line, told once where the customer's line and the answer share it."""
+    found: dict[int, str] = {}
+    before = ""
+    for line in page.lines:
+        words = stated(line.reason, language) if line.author in ("customer", "bot") else ""
+        if words and words != before:
+            found[line.id] = words
+        before = words or before
+    return found
