@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from desk.errors import NotFoundError
 from desk.values import Author, Conversation, Delivery, Message, Option, Speaker, Understanding
 from storage.message_values import MESSAGE_COLUMNS, message_from_row, understanding_to_json
-from storage.statements import AnyRow, insert_into, ring_after_commit
+from storage.statements import LARGEST_INTEGER, AnyRow, insert_into, ring_after_commit
 from storage.tables.people import BUTTONS, CONVERSATIONS, IDENTITIES, MESSAGES, SPEAKER_CHANGES
 
 CONVERSATION = select(
@@ -88,7 +88,8 @@ class SqlConversationStore:
     def set_seen(self, conversation_id: int, seq: int, now: datetime) -> None:
         """Raises ``seen_seq`` (never lowers it, never above the last ``seq``)."""
         last = CONVERSATIONS.c.next_seq - 1
-        seen = case((last < seq, last), else_=seq)
+        shown = max(0, min(seq, LARGEST_INTEGER))
+        seen = case((last < shown, last), else_=shown)
         self._session.execute(
             update(CONVERSATIONS)
             .where(CONVERSATIONS.c.id == conversation_id, CONVERSATIONS.c.seen_seq < seen)
@@ -191,7 +192,10 @@ class SqlConversationStore:
         """Lines that the customer sees, ``seq`` above the given one, in order."""
         rows = self._session.execute(
             select(*MESSAGE_COLUMNS)
-            .where(MESSAGES.c.conversation_id == conversation_id, MESSAGES.c.seq > seq)
+            .where(
+                MESSAGES.c.conversation_id == conversation_id,
+                MESSAGES.c.seq > max(0, min(seq, LARGEST_INTEGER)),
+            )
             .order_by(MESSAGES.c.seq)
             .limit(limit)
         )

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from desk.errors import NotFoundError
 from desk.values import DeadLetter, Delivery
 from storage.inbox_store import add_to_lane
-from storage.statements import AnyRow, change, ring_after_commit, word
+from storage.statements import LARGEST_INTEGER, AnyRow, change, ring_after_commit, word
 from storage.tables.people import MESSAGES
 from storage.tables.work import INBOX, OUTBOX, TIMERS, InboxState, TimerState
 
@@ -71,7 +71,7 @@ class SqlDeadLetterStore:
             "outbox": self._replay_outbox,
             "timer": self._replay_timer,
         }.get(origin)
-        if replay is None or not replay(id, now):
+        if replay is None or not 0 < id <= LARGEST_INTEGER or not replay(id, now):
             raise NotFoundError("no such dead letter")
 
     def _replay_inbox(self, item_id: int, now: datetime) -> bool:

@@ -24,6 +24,9 @@ from storage.times import UtcDateTime
 
 AFTER_COMMIT_BELLS = "after_commit_bells"
 
+LARGEST_INTEGER = 2**31 - 1
+"""Of an INTEGER column on PostgreSQL, which refuses to compare it with anything larger."""
+
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 
 

@@ -271,6 +271,8 @@ def test_a_poisonous_item_is_buried_and_can_be_replayed(database: Backend) -> No
 def test_what_is_not_dead_cannot_be_replayed(database: Backend, origin: str) -> None:
     with pytest.raises(NotFoundError):
         database.run(lambda unit: unit.dead_letters.replay(origin, 1, NOW))
+    with pytest.raises(NotFoundError):
+        database.run(lambda unit: unit.dead_letters.replay(origin, 2**70, NOW))
 
 
 @pytest.mark.parametrize("wrong_count", [0, 7])
