@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 import httpx
 
 from bot.app import Installation
-from bot.settings import Settings, load_settings
+from bot.logs import configure_logs
+from bot.settings import LogFormat, LogLevel, Settings, load_settings
 from bot.workers.inbox_worker import InboxWorker
 from bot.workers.outbox_worker import OutboxWorker
 from bot.workers.timer_worker import TimerWorker
@@ -251,6 +252,7 @@ def play(folder: Path, story: Callable[[Shop], Coroutine[Any, Any, T] | Awaitabl
     """Plays one story against a fresh installation in ``folder``."""
 
     async def run() -> T:
+        configure_logs(LogLevel.ERROR, LogFormat.JSON)
         clock, scorer = FakeClock(), FakeScorer()
         installation = Installation(shop_settings(folder, **settings), scorer=scorer, clock=clock)
         async with installation:

@@ -1,0 +1,355 @@
+"""From a reported delivery to stored, scored feedback: orders come in signed, surveys go out once."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shop import Customer, Shop, play
+
+from desk import wording
+from desk.values import SentimentLabel
+from storage.reports import Reports
+
+DAY = timedelta(days=1)
+
+
+async def bound_customer(shop: Shop, order_id: str = "A-1", name: str = "wang") -> Customer:
+    await shop.reports_event("shipped", order_id)
+    return await shop.customer(name, order_token=await shop.link(order_id))
+
+
+async def accounting(shop: Shop) -> Any:
+    return await shop.reports(Reports.survey_accounting)
+
+
+async def rating_lines(customer: Customer) -> list[str]:
+    return [
+        line["text"]
+        for line in await customer.lines()
+        if line["prompt"] and line["prompt"]["kind"] == "survey_rating"
+    ]
+
+
+def test_a_buyer_is_asked_after_delivery_and_the_answer_becomes_scored_feedback(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        assert await rating_lines(customer) == []
+        await shop.later(DAY)
+        assert await rating_lines(customer) == [wording.SURVEY_ASK.format(order="A-1")]
+        assert await customer.says("4") == [wording.SURVEY_COMMENT.format(rating=4)]
+        assert await customer.says("杯子很好，就是盖子有点紧") == [wording.SURVEY_THANKS]
+        page = await shop.reports(lambda reports: reports.feedback(None, None, "", 10))
+        (said,) = page.rows
+        assert (said.rating, said.comment) == (4, "杯子很好，就是盖子有点紧")
+        assert said.sentiment is not None
+        assert said.sentiment.label is SentimentLabel.POSITIVE
+        assert said.sentiment.evidence == ("好",)
+        assert (said.order_external_id, said.channel, said.contact_name) == ("A-1", "webchat", "王女士")
+        counted = await accounting(shop)
+        assert counted.balanced
+        assert counted.answered == 1
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("answer", ["5", "５分", "五星", "非常满意"])
+def test_the_rating_may_be_typed_in_many_ways(tmp_path: Path, answer: str) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        await shop.later(DAY)
+        assert await customer.says(answer) == [wording.SURVEY_COMMENT.format(rating=5)]
+        assert await customer.presses(wording.NO_COMMENT) == [wording.SURVEY_THANKS]
+
+    play(tmp_path, story)
+
+
+def test_a_low_rating_calls_a_person_and_the_words_after_it_are_feedback_too(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        await shop.later(DAY)
+        answers = await customer.presses("非常不满意")
+        assert answers == [wording.HANDOFF["low_rating"].format(number="HY-1001")]
+        assert await customer.says("杯盖漏水") == []
+        (said,) = (await shop.reports(lambda reports: reports.feedback(None, None, "", 10))).rows
+        assert (said.rating, said.comment) == (1, "杯盖漏水")
+        assert said.sentiment is not None
+        page = await shop.reports(lambda reports: reports.case_page("HY-1001"))
+        assert page.case.reason.value == "low_rating"
+        assert page.case.priority.value == "urgent"
+        assert [order.snapshot.external_id for order in page.orders] == ["A-1"]
+
+    play(tmp_path, story)
+
+
+def test_events_repeated_and_reordered_change_nothing(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        now = shop.clock.now
+        delivered = shop.order_event("delivered", at=now)
+        paid = shop.order_event("paid", at=now - DAY)
+        created = shop.order_event("created", at=now - 2 * DAY)
+        for event in (delivered, paid, delivered, created, paid):
+            answer = await shop.post_order_event(event)
+            assert answer.status_code in {200, 202}
+        again = await shop.post_order_event(delivered)
+        assert (again.status_code, again.json()) == (200, {"duplicate": True})
+        await shop.settle()
+        assert "已签收" in (await customer.says("查订单"))[0]
+        await shop.later(DAY)
+        await shop.later(timedelta(hours=1))
+        assert len(await rating_lines(customer)) == 1
+
+    play(tmp_path, story)
+
+
+def test_the_same_event_with_another_body_is_a_conflict(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        event = shop.order_event("paid")
+        assert (await shop.post_order_event(event)).status_code in {200, 202}
+        event["order"]["amount"] = "1.00"
+        assert (await shop.post_order_event(event)).status_code == 409
+
+    play(tmp_path, story)
+
+
+def test_a_delivery_reported_after_the_return_is_stored_and_not_asked_about(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        now = shop.clock.now
+        await shop.reports_event("returned", at=now)
+        await shop.reports_event("delivered", at=now - DAY)
+        await shop.later(2 * DAY)
+        assert await rating_lines(customer) == []
+        counted = await accounting(shop)
+        assert counted.balanced
+        assert dict(counted.skipped) == {"returned": 1}
+
+    play(tmp_path, story)
+
+
+def test_a_refund_before_the_survey_is_due_calls_it_off(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        shop.clock.turn(DAY - timedelta(milliseconds=1))
+        await shop.reports_event("refunded")
+        await shop.later(DAY)
+        assert await rating_lines(customer) == []
+        assert dict((await accounting(shop)).skipped) == {"refunded": 1}
+
+    play(tmp_path, story)
+
+
+def test_without_anybody_bound_the_reason_is_stored_and_a_later_link_revives_it(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await shop.reports_event("delivered")
+        await shop.later(2 * DAY)
+        assert dict((await accounting(shop)).skipped) == {"nobody_bound": 1}
+        customer = await shop.customer("wang", order_token=await shop.link())
+        assert len(await rating_lines(customer)) == 1
+        assert (await accounting(shop)).balanced
+
+    play(tmp_path, story)
+
+
+def test_at_night_nobody_is_asked(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        shop.clock.turn(timedelta(hours=11))
+        await shop.reports_event("delivered")
+        await shop.later(DAY)
+        assert await rating_lines(customer) == []
+        await shop.later(timedelta(hours=10))
+        assert len(await rating_lines(customer)) == 1
+
+    play(tmp_path, story, QUIET_HOURS="22:00-09:00")
+
+
+def test_one_reminder_after_it_was_seen_then_it_expires(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        await shop.later(DAY)
+        # Not seen yet: reminding somebody of what they never saw would only be a second first question.
+        await shop.later(DAY)
+        assert len(await rating_lines(customer)) == 1
+        seen = {"seq": (await customer.lines())[-1]["seq"]}
+        answer = await shop.http.post("/api/v1/chat/seen", json=seen, headers=customer.headers)
+        assert answer.status_code == 204
+        await shop.later(DAY)
+        assert (await rating_lines(customer))[1:] == [wording.SURVEY_REMINDER.format(order="A-1")]
+        await shop.later(3 * DAY)
+        assert len(await rating_lines(customer)) == 2
+        await shop.http.post(
+            "/api/v1/chat/seen", json={"seq": (await customer.lines())[-1]["seq"]}, headers=customer.headers
+        )
+        await shop.later(8 * DAY)
+        assert (await accounting(shop)).balanced
+        assert await customer.presses("满意") == [wording.SURVEY_OVER]
+
+    play(tmp_path, story)
+
+
+def test_a_question_never_seen_ends_as_not_seen(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await bound_customer(shop)
+        await shop.reports_event("delivered")
+        await shop.later(DAY)
+        for _ in range(6):
+            await shop.later(7 * DAY)
+        counted = await accounting(shop)
+        assert counted.balanced
+        assert dict(counted.skipped) == {"not_seen": 1}
+
+    play(tmp_path, story)
+
+
+def test_opting_out_stops_what_is_planned_and_opting_in_brings_the_next_one(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        assert await customer.says("退订") == [wording.OPTED_OUT]
+        await shop.later(2 * DAY)
+        assert await rating_lines(customer) == []
+        assert dict((await accounting(shop)).skipped) == {"opted_out": 1}
+        assert await customer.says("恢复订阅") == [wording.OPTED_IN]
+        await shop.reports_event("shipped", "A-2")
+        await customer.open(await shop.link("A-2"))
+        await shop.reports_event("delivered", "A-2")
+        await shop.later(DAY)
+        assert len(await rating_lines(customer)) == 1
+
+    play(tmp_path, story)
+
+
+def test_a_survey_waits_while_a_person_looks_after_the_customer(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        await customer.says("转人工")
+        staff = await shop.staff()
+        await shop.staff_desk.take_case("HY-1001", staff)
+        await shop.later(DAY)
+        assert await rating_lines(customer) == []
+        await shop.staff_desk.close_case("HY-1001", staff, "solved")
+        await shop.later(timedelta(hours=23))
+        assert await rating_lines(customer) == []
+        await shop.later(timedelta(hours=2))
+        assert len(await rating_lines(customer)) == 1
+
+    play(tmp_path, story)
+
+
+def test_an_order_link_opens_for_one_identity_only_and_binding_tells_that_we_will_ask(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await shop.reports_event("shipped")
+        token = await shop.link()
+        wang = await shop.customer("wang", order_token=token)
+        assert wording.CONSENT in (await wang.texts())[0]
+        await wang.open(token)
+        await shop.settle()
+        assert len(await wang.texts()) == 1
+        zhang = await shop.customer("zhang", order_token=token)
+        assert await zhang.texts() == [wording.LINK_OF_ANOTHER]
+        assert "SF1234567890" in (await wang.says("查物流"))[0]
+        assert "SF1234567890" not in (await zhang.says("查物流"))[0]
+        assert await shop.link() != token
+
+    play(tmp_path, story)
+
+
+def test_an_unknown_or_expired_link_is_told_kindly(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await shop.reports_event("shipped")
+        token = await shop.link()
+        unknown = await shop.customer("li", order_token="A" * 22)
+        assert await unknown.texts() == [wording.LINK_UNKNOWN]
+        shop.clock.turn(timedelta(days=31))
+        late = await shop.customer("zhao", order_token=token)
+        assert await late.texts() == [wording.LINK_UNKNOWN]
+
+    play(tmp_path, story)
+
+
+def test_two_orders_of_one_buyer_join_one_contact_and_another_buyer_stays_apart(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await shop.reports_event("shipped", "A-1", buyer="b-1")
+        await shop.reports_event("shipped", "A-2", buyer="b-1")
+        await shop.reports_event("shipped", "B-1", buyer="b-2")
+        phone = await shop.customer("phone", order_token=await shop.link("A-1"))
+        tablet = await shop.customer("tablet", order_token=await shop.link("A-2"))
+        await phone.open(await shop.link("B-1"))
+        await shop.settle()
+
+        async def contact_of(customer: Customer) -> int:
+            identity_id = await shop.desk.find_chat_identity(customer.token.partition(".")[0])
+            assert identity_id is not None
+            return (await shop.run(lambda unit: unit.identities.get(identity_id))).contact_id
+
+        assert await contact_of(phone) == await contact_of(tablet)
+        buyer = await shop.run(lambda unit: unit.identities.find_contact_by_buyer("b-2"))
+        assert buyer is None
+
+    play(tmp_path, story)
+
+
+def test_a_rating_may_be_changed_and_its_history_is_kept(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        await shop.later(DAY)
+        await customer.presses("满意")
+        await customer.says("没有了")
+        assert await customer.presses("一般") == [wording.SURVEY_UPDATED.format(rating=3)]
+        (said,) = (await shop.reports(lambda reports: reports.feedback(None, None, "", 10))).rows
+        assert said.rating == 3
+
+    play(tmp_path, story)
+
+
+def test_a_question_in_the_middle_of_a_survey_is_answered(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        await shop.later(DAY)
+        await customer.says("5")
+        (answer,) = await customer.says("怎么退货")
+        assert answer != wording.SURVEY_THANKS
+
+    play(tmp_path, story)
+
+
+def test_a_scorer_that_is_down_delays_the_score_and_loses_nothing(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        await shop.later(DAY)
+        await customer.says("5")
+        shop.scorer.broken = True
+        assert await customer.says("很好") == [wording.SURVEY_THANKS]
+        (said,) = (await shop.reports(lambda reports: reports.feedback(None, None, "", 10))).rows
+        assert said.sentiment is None
+        shop.scorer.broken = False
+        await shop.later(timedelta(minutes=5))
+        (said,) = (await shop.reports(lambda reports: reports.feedback(None, None, "", 10))).rows
+        assert said.sentiment is not None
+
+    play(tmp_path, story)
+
+
+def test_nobody_is_asked_more_than_three_times_a_week(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await shop.customer()
+        for number in range(5):
+            await shop.reports_event("shipped", f"A-{number}")
+            await customer.open(await shop.link(f"A-{number}"))
+            await shop.reports_event("delivered", f"A-{number}")
+        await shop.later(DAY)
+        assert len(await rating_lines(customer)) == 3
+        assert dict((await accounting(shop)).skipped) == {"capped": 2}
+
+    play(tmp_path, story)
