@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import ColumnElement, and_, case, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Executable, and_, bindparam, case, func, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from desk.errors import LeaseLostError
@@ -13,6 +14,7 @@ from desk.ports import StoredKey
 from desk.values import Claim, InboxItem
 from storage.statements import (
     change,
+    dialect_insert,
     insert_into,
     lease_clock,
     on_postgresql,
@@ -22,6 +24,11 @@ from storage.statements import (
 from storage.tables.work import INBOX, LANES, InboxState
 
 _READY = INBOX.c.state == word(InboxState.READY)
+_KEYS = (
+    select(INBOX.c.body_hash, INBOX.c.received_at)
+    .where(INBOX.c.source == bindparam("source"), INBOX.c.source_key == bindparam("source_key"))
+    .order_by(INBOX.c.id)
+)
 
 
 class SqlInboxStore:
@@ -40,18 +47,15 @@ class SqlInboxStore:
         """Stores raw bytes; None when (source, source_key, body_hash) is there already."""
         add_to_lane(self._session, lane, now)
         item_id = self._session.execute(
-            insert_into(self._session, INBOX)
-            .values(
-                source=source,
-                source_key=source_key,
-                body_hash=body_hash,
-                lane=lane,
-                raw=raw,
-                received_at=now,
-                state=InboxState.READY.value,
-            )
-            .on_conflict_do_nothing(index_elements=["source", "source_key", "body_hash"])
-            .returning(INBOX.c.id)
+            _add_item(on_postgresql(self._session)),
+            {
+                "source": source,
+                "source_key": source_key,
+                "body_hash": body_hash,
+                "lane": lane,
+                "raw": raw,
+                "received_at": now,
+            },
         ).scalar_one_or_none()
         if item_id is None:
             self._session.execute(
@@ -75,11 +79,7 @@ class SqlInboxStore:
                 .values(name=lane)
                 .on_conflict_do_update(index_elements=["name"], set_={"pending": LANES.c.pending})
             )
-        rows = self._session.execute(
-            select(INBOX.c.body_hash, INBOX.c.received_at)
-            .where(INBOX.c.source == source, INBOX.c.source_key == source_key)
-            .order_by(INBOX.c.id)
-        )
+        rows = self._session.execute(_KEYS, {"source": source, "source_key": source_key})
         return [StoredKey(row.body_hash, row.received_at) for row in rows]
 
     def claim_lanes(self, owner: str, limit: int, lease: timedelta, now: datetime) -> Sequence[Claim]:
@@ -211,16 +211,30 @@ class SqlInboxStore:
 
 def add_to_lane(session: Session, lane: str, now: datetime) -> None:
     """Counts one more ready item in the lane, whose row is then locked."""
-    session.execute(
-        insert_into(session, LANES)
-        .values(name=lane, pending=1, ready_since=now)
-        .on_conflict_do_update(
-            index_elements=["name"],
-            set_={
-                "pending": LANES.c.pending + 1,
-                "ready_since": func.coalesce(LANES.c.ready_since, now),
-            },
-        )
+    session.execute(_add_to_lane(on_postgresql(session)), {"name": lane, "pending": 1, "ready_since": now})
+
+
+# Intake is the hottest path of all, and building these two would take longer than running them.
+
+
+@cache
+def _add_item(postgres: bool) -> Executable:
+    return (
+        dialect_insert(INBOX, postgres=postgres)
+        .on_conflict_do_nothing(index_elements=["source", "source_key", "body_hash"])
+        .returning(INBOX.c.id)
+    )
+
+
+@cache
+def _add_to_lane(postgres: bool) -> Executable:
+    insert = dialect_insert(LANES, postgres=postgres)
+    return insert.on_conflict_do_update(
+        index_elements=["name"],
+        set_={
+            "pending": LANES.c.pending + 1,
+            "ready_since": func.coalesce(LANES.c.ready_since, insert.excluded.ready_since),
+        },
     )
 
 

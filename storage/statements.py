@@ -36,13 +36,16 @@ def on_postgresql(session: Session) -> bool:
 
 
 def insert_into(session: Session, table: Table) -> postgresql.Insert:
-    """Returns an INSERT that knows ON CONFLICT.
+    """Returns an INSERT that knows ON CONFLICT."""
+    return dialect_insert(table, postgres=on_postgresql(session))
 
-    Both databases have the same clause and SQLAlchemy the same methods for it, in two classes.
+
+def dialect_insert(table: Table, *, postgres: bool) -> postgresql.Insert:
+    """Returns an INSERT that knows ON CONFLICT, for one of the databases.
+
+    Both have the same clause and SQLAlchemy the same methods for it, in two classes.
     """
-    if on_postgresql(session):
-        return postgresql.insert(table)
-    return cast(postgresql.Insert, sqlite.insert(table))
+    return postgresql.insert(table) if postgres else cast(postgresql.Insert, sqlite.insert(table))
 
 
 def change(session: Session, statement: Executable) -> int:
