@@ -22,7 +22,8 @@ from desk.errors import NotFoundError
 from desk.follow_up import DUE_TIMER, EXPIRY_TIMER, REMINDER_TIMER, SCORE_TIMER
 from desk.values import CaseState, Delivery, OutgoingKind, SkipReason, Speaker, SurveyState
 from storage.case_store import case_number
-from storage.statements import change
+from storage.desk_event_store import SqlDeskEventStore
+from storage.statements import AnyRow, change
 from storage.survey_questions import question_unsent
 from storage.tables.care import CASE_EVENTS, CASES, FAQ_MISSES, FEEDBACK, SURVEY_ANSWERS, SURVEYS
 from storage.tables.orders import ORDER_BINDINGS, ORDER_LINKS, ORDERS
@@ -84,6 +85,7 @@ class _Erasure:
         self._orders = self._ids(ORDERS, self._own_order(buyer_id))
         self._cases = self._ids(CASES, CASES.c.conversation_id.in_(self._conversations))
         self._feedback = self._ids(FEEDBACK, FEEDBACK.c.conversation_id.in_(self._conversations))
+        self._closed: Sequence[AnyRow] = ()
 
     def run(self) -> None:
         """Erases everything; what is pending ends before its words go."""
@@ -151,12 +153,11 @@ class _Erasure:
         self._cancel_timers((DUE_TIMER, REMINDER_TIMER, EXPIRY_TIMER), survey_ids)
 
     def _end_cases(self) -> None:
-        self._change(
-            CASES,
-            and_(CASES.c.id.in_(self._cases), CASES.c.state != CaseState.CLOSED.value),
-            state=CaseState.CLOSED.value,
-            closed_at=self._now,
-        )
+        still_open = and_(CASES.c.id.in_(self._cases), CASES.c.state != CaseState.CLOSED.value)
+        self._closed = self._session.execute(
+            select(CASES.c.id, CASES.c.conversation_id).where(still_open).order_by(CASES.c.id)
+        ).all()
+        self._change(CASES, still_open, state=CaseState.CLOSED.value, closed_at=self._now)
         self._change(CASES, CASES.c.id.in_(self._cases), evidence="", close_reason=ERASED)
         self._change(CASE_EVENTS, CASE_EVENTS.c.case_id.in_(self._cases), detail="")
         self._cancel_timers((ALERT_TIMER,), self._cases)
@@ -242,6 +243,12 @@ class _Erasure:
                 DESK_EVENTS.c.conversation_id.in_(self._conversations), DESK_EVENTS.c.case_id.in_(self._cases)
             ),
         )
+
+        # Screens still show these cases until they hear that they are closed.
+        events = SqlDeskEventStore(self._session)
+        for closed in self._closed:
+            number = case_number(closed.id)
+            events.add("case_closed", closed.id, closed.conversation_id, {"number": number}, self._now)
 
     def _clear_feedback(self) -> None:
         self._change(FEEDBACK, FEEDBACK.c.id.in_(self._feedback), comment=None, sentiment_evidence=[])

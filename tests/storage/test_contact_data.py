@@ -192,6 +192,8 @@ def test_erasure_stops_what_is_pending(database: Backend) -> None:
     assert database.count("outbox", "state = 'queued' AND text LIKE '%0 somebody else'") == 1
     assert database.count("chat_sessions") == 0
     assert database.count("cases", "state <> 'closed'") == 0
+    (shown,) = database.run(lambda unit: unit.desk_events.find_after(1, 5))
+    assert (shown.kind, shown.conversation_id) == ("case_closed", story.who.conversation.id)
     assert database.count("order_links", "identity_id IS NULL") == 0
     assert database.run(lambda unit: unit.conversations.get(story.who.conversation.id)).speaker is Speaker.BOT
     assert not database.run(lambda unit: unit.identities.get(story.who.identity.id)).reachable

@@ -81,3 +81,12 @@ def test_numbers_go_on_when_old_events_are_deleted(database: Backend) -> None:
     assert database.run(lambda unit: unit.desk_events.last_id()) == 1
     add(database, "new")
     assert kinds_after(database, 1) == [(2, "new")]
+
+
+def test_units_that_share_a_commit_number_their_events_too(sqlite: Backend) -> None:
+    with sqlite.engine.connect() as connection, connection.begin():
+        for kind in ("first", "second"):
+            with Session(connection, join_transaction_mode="create_savepoint") as session:
+                SqlDeskEventStore(session).add(kind, None, None, {}, NOW)
+                session.commit()
+    assert kinds_after(sqlite, 0) == [(1, "first"), (2, "second")]

@@ -22,7 +22,8 @@ from care_stories import (
 from contract_backend import Backend
 
 from desk.errors import NotFoundError
-from desk.follow_up import DUE_TIMER
+from desk.follow_up import DUE_TIMER, FollowUp
+from desk.settings import DeskSettings
 from desk.values import (
     Author,
     Case,
@@ -38,6 +39,7 @@ from desk.values import (
     Speaker,
     StaffMember,
     SurveyState,
+    Timer,
 )
 from storage.reports import Badge, CaseTab, LastLine, Reports, SurveyLine, SurveyOutcome
 from storage.unit_of_work import SqlUnitOfWork
@@ -296,6 +298,29 @@ def test_every_delivered_order_is_accounted_for_once(database: Backend) -> None:
     assert (line("held").held, line("held").next_try_at) == ("quiet", NOW + DAY)
     assert (line("capped").skip_reason, line("answered").rating) == (SkipReason.CAPPED, 4)
     assert (line("waiting").channel, line("planned").channel) == ("telegram", None)
+
+
+def test_a_question_that_the_desk_has_not_sent_yet_is_pending(database: Backend) -> None:
+    who = customer(database)
+    bought = order(database, "A-1", delivered_at=NOW)
+    bound(database, who, bought)
+    planned = survey(database, bought)
+    due = Timer(1, DUE_TIMER, str(planned.id), NOW, {})
+    desk = FollowUp(DeskSettings())
+    database.run(lambda unit: desk.fire_due(unit, due, NOW + DAY))
+
+    def outcome() -> SurveyOutcome:
+        (line,) = database.run(lambda unit: Reports(unit.session).survey_rows(5)).rows
+        return line.outcome
+
+    def send(unit: SqlUnitOfWork) -> None:
+        (outgoing,) = unit.outbox.find_due(["telegram"], 5, NOW + DAY)
+        unit.outbox.mark_sending(outgoing.id, "worker-1", NOW + DAY)
+        unit.outbox.mark_sent(outgoing, "77", NOW + DAY)
+
+    assert outcome() is SurveyOutcome.PENDING
+    database.run(send)
+    assert outcome() is SurveyOutcome.WAITING
 
 
 def test_a_delivered_order_without_a_survey_is_noticed(database: Backend) -> None:
