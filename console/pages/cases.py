@@ -12,7 +12,7 @@ from console.reasons import stated
 from console.sessions import new_token
 from desk.errors import NotFoundError
 from desk.values import CaseState, Role
-from storage.reports import CasePage, CaseTab
+from storage.reports import CasePage, CaseTab, HistoryLine
 
 _PAGE = 30
 _NUMBER = re.compile(r"HY-[0-9]{1,18}")
@@ -83,7 +83,7 @@ async def case_page(
         note=note,
         phone=phone,
         notes=[line for line in page.history if line.kind == "note"],
-        steps=[line for line in page.history if line.kind != "note"],
+        steps=_steps(page),
     )
 
 
@@ -96,4 +96,17 @@ def _reasons(page: CasePage, language: str) -> dict[int, str]:
         if words and words != before:
             found[line.id] = words
         before = words or before
+    return found
+
+
+def _steps(page: CasePage) -> list[tuple[HistoryLine, int]]:
+    """The case's steps without notes; alerts in a row are told once, with their number and last time."""
+    found: list[tuple[HistoryLine, int]] = []
+    for line in page.history:
+        if line.kind == "note":
+            continue
+        if found and line.kind == found[-1][0].kind == "alerted":
+            found[-1] = (line, found[-1][1] + 1)
+        else:
+            found.append((line, 1))
     return found

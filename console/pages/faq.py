@@ -26,8 +26,11 @@ def add_faq_pages(room: ConsoleRoom) -> None:
     async def faq(visit: Visit) -> Response:
         entries = await visit.deps.transactions.read(lambda unit: list(unit.faq.all()))
         misses = await visit.deps.reports(lambda reports: reports.faq_misses(_MISSES))
+        words = visit.query("q", 100)
+        if words:
+            entries = [entry for entry in entries if _mentions(entry, words.casefold())]
         entries.sort(key=lambda entry: (entry.category, entry.id))
-        return await visit.page("faq.html", entries=entries, misses=misses.rows)
+        return await visit.page("faq.html", entries=entries, misses=misses.rows, words=words)
 
     @room.get("/console/faq/new", Permission.EDIT_FAQ)
     async def new(visit: Visit) -> Response:
@@ -57,6 +60,11 @@ def add_faq_pages(room: ConsoleRoom) -> None:
         entry = await _entry(visit)
         await visit.deps.staff_desk.delete_faq(entry.slug, visit.staff)
         return visit.go("/console/faq", "faq_deleted")
+
+
+def _mentions(entry: FaqEntry, words: str) -> bool:
+    texts = (entry.question, *entry.variants, entry.answer, entry.category, entry.slug)
+    return any(words in text.casefold() for text in texts)
 
 
 async def _entry(visit: Visit) -> FaqEntry:

@@ -42,6 +42,9 @@ def add_record_pages(room: ConsoleRoom) -> None:
         broken = None
         if number == 0:
             broken = await visit.deps.transactions.read(lambda unit: unit.staff.verify_audit())
+        # Accounts are recorded by their number, which stays when a login changes hands; shown by name.
+        members = await visit.deps.transactions.read(lambda unit: list(unit.staff.all()))
+        names = {f"staff:{member.id}": f"{member.name} ({member.login})" for member in members}
         return await visit.page(
-            "audit.html", lines=found.rows, more=found.more, page=number, broken=broken, query=""
+            "audit.html", names=names, lines=found.rows, more=found.more, page=number, broken=broken, query=""
         )

@@ -11,7 +11,7 @@ FRAME: dict[str, tuple[str, str]] = {
     "nav.feedback": ("反馈", "Feedback"),
     "nav.surveys": ("回访", "Surveys"),
     "nav.faq": ("问答", "FAQ"),
-    "nav.dead_letters": ("未处理成功", "Failed work"),
+    "nav.dead_letters": ("失败任务", "Failed work"),
     "nav.staff": ("客服账号", "Staff"),
     "nav.audit": ("操作记录", "Audit"),
     "nav.account": ("我的账号", "My account"),

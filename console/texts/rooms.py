@@ -84,6 +84,9 @@ ROOMS: dict[str, tuple[str, str]] = {
     "skip.erased": ("客户要求删除资料", "The customer had their data erased"),
     # FAQ
     "faq.title": ("问答", "FAQ"),
+    "faq.search": ("搜索问题、问法或回答", "Search questions and answers"),
+    "faq.nothing_found": ("没有找到相关问答。", "No entry fits."),
+    "faq.nothing_found_next": ("换个词，或新增一条。", "Try another word, or add an entry."),
     "faq.add": ("新增问答", "Add an entry"),
     "faq.edit": ("编辑问答", "Edit entry"),
     "faq.question": ("问题", "Question"),
@@ -118,7 +121,7 @@ ROOMS: dict[str, tuple[str, str]] = {
     "faq.use_miss": ("加为问答", "Answer it"),
     "faq.asked_times": ("问过 {n} 次", "asked {n} times"),
     # Dead letters
-    "dead.title": ("未处理成功", "Failed work"),
+    "dead.title": ("失败任务", "Failed work"),
     "dead.lead": (
         "试了几次都没成功的消息、发送和定时任务。查明原因后可以重试。",
         "Messages, sends and timers that failed again and again. Replay them once the cause is mended.",
