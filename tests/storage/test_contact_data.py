@@ -177,6 +177,10 @@ def test_after_erasure_no_row_has_a_word_or_mark_of_the_customer(database: Backe
 
 
 def test_after_erasure_no_byte_of_the_file_has_a_word_of_the_customer(sqlite: Backend) -> None:
+    with sqlite.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("BEGIN")
     story = told(sqlite)
     path = _file_of(sqlite)
     assert CANARY.encode() in everything_on_disk(sqlite, path)
