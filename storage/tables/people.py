@@ -13,6 +13,10 @@ from storage.tables import naming as _naming  # noqa: F401  (sets the convention
 from storage.tables.checks import one_of
 from storage.times import UtcDateTime
 
+# Keys of other rows name ids (``reply:17:0``): were the id of a deleted row given again, as SQLite does
+# when it was the highest, what belongs to the old row would be taken for the new one's.
+_NO_ID_TWICE = {"sqlite_autoincrement": True}
+
 _JSON_OR_NULL = JSON(none_as_null=True)
 
 
@@ -20,7 +24,11 @@ class ContactRow(SQLModel, table=True):
     """A person. A buyer of the shop is one contact."""
 
     __tablename__ = "contacts"
-    __table_args__ = (UniqueConstraint("public_id"), UniqueConstraint("buyer_id"))
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        UniqueConstraint("buyer_id"),
+        _NO_ID_TWICE,
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     public_id: str
@@ -38,6 +46,7 @@ class IdentityRow(SQLModel, table=True):
         UniqueConstraint("channel", "external_id"),
         CheckConstraint("(consent_version IS NULL) = (consented_at IS NULL)", name="consent_version"),
         Index(None, "contact_id"),
+        _NO_ID_TWICE,
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -100,6 +109,7 @@ class ConversationRow(SQLModel, table=True):
         CheckConstraint("misses >= 0", name="misses"),
         CheckConstraint("seen_seq >= 0 AND seen_seq < next_seq", name="seen_seq"),
         Index(None, "last_message_at"),
+        _NO_ID_TWICE,
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -154,6 +164,7 @@ class MessageRow(SQLModel, table=True):
         Index(None, "conversation_id", "id"),
         Index(None, "created_at"),
         Index(None, "staff_id"),
+        _NO_ID_TWICE,
     )
 
     id: int | None = Field(default=None, primary_key=True)

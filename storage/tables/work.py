@@ -32,6 +32,10 @@ class TimerState(StrEnum):
     DEAD = "dead"
 
 
+# Keys of other rows name ids (``reply:17:0``): were the id of a deleted row given again, as SQLite does
+# when it was the highest, what belongs to the old row would be taken for the new one's.
+_NO_ID_TWICE = {"sqlite_autoincrement": True}
+
 _READY = text("state = 'ready'")
 _DEAD = text("state = 'dead'")
 _QUEUED = text("state = 'queued'")
@@ -54,6 +58,7 @@ class InboxRow(SQLModel, table=True):
         Index("ix_inbox_dead_id", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
         Index(None, "lane"),
         Index(None, "received_at"),
+        _NO_ID_TWICE,
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -121,6 +126,7 @@ class OutboxRow(SQLModel, table=True):
         Index("ix_outbox_dead_id", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
         Index(None, "conversation_id"),
         Index(None, "created_at"),
+        _NO_ID_TWICE,
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -163,6 +169,7 @@ class TimerRow(SQLModel, table=True):
             postgresql_where=_PENDING,
         ),
         Index("ix_timers_dead_id", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
+        _NO_ID_TWICE,
     )
 
     id: int | None = Field(default=None, primary_key=True)

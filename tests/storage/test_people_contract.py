@@ -223,6 +223,22 @@ def test_the_same_client_keeps_its_chat_session(database: Backend) -> None:
     assert database.run(lambda unit: unit.chat_sessions.find_identity("second")) is None
 
 
+@pytest.mark.parametrize("table", ["contacts", "identities", "conversations", "messages", "inbox", "outbox"])
+def test_the_id_of_a_deleted_row_is_never_given_again(database: Backend, table: str) -> None:
+    def fill() -> int:
+        conversation = talk(database)
+        answer(database, conversation, "您好")
+        database.run(lambda unit: unit.inbox.add("telegram", "7:1", "hash", "chat:1", b"{}", NOW))
+        with database.engine.connect() as connection:
+            return int(connection.execute(text(f"SELECT max(id) FROM {table}")).scalar_one())
+
+    before = fill()
+    with database.engine.begin() as connection:
+        for each in ("outbox", "inbox", "messages", "conversations", "identities", "contacts"):
+            connection.execute(text(f"DELETE FROM {each}"))
+    assert fill() > before
+
+
 # --- Conversations and messages ------------------------------------------------------------------------
 
 

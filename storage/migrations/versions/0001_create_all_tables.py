@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contacts")),
         sa.UniqueConstraint("buyer_id", name=op.f("uq_contacts_buyer_id")),
         sa.UniqueConstraint("public_id", name=op.f("uq_contacts_public_id")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "counters",
@@ -77,6 +78,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "source", "source_key", "body_hash", name=op.f("uq_inbox_source_source_key_body_hash")
         ),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_inbox_dead_id",
@@ -170,6 +172,7 @@ def upgrade() -> None:
         sa.CheckConstraint("attempts >= 0", name=op.f("ck_timers_attempts")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_timers")),
         sa.UniqueConstraint("kind", "key", name=op.f("uq_timers_kind_key")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_timers_dead_id",
@@ -232,6 +235,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_identities_contact_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_identities")),
         sa.UniqueConstraint("channel", "external_id", name=op.f("uq_identities_channel_external_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_identities_contact_id"), "identities", ["contact_id"], unique=False)
     op.create_table(
@@ -338,6 +342,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_conversations")),
         sa.UniqueConstraint("identity_id", name=op.f("uq_conversations_identity_id")),
         sa.UniqueConstraint("public_id", name=op.f("uq_conversations_public_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         op.f("ix_conversations_last_message_at"), "conversations", ["last_message_at"], unique=False
@@ -493,6 +498,7 @@ def upgrade() -> None:
             name=op.f("uq_messages_conversation_id_author_client_msg_id"),
         ),
         sa.UniqueConstraint("conversation_id", "seq", name=op.f("uq_messages_conversation_id_seq")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         op.f("ix_messages_conversation_id_id"), "messages", ["conversation_id", "id"], unique=False
@@ -712,6 +718,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("dedupe_key", name=op.f("uq_outbox_dedupe_key")),
         sa.UniqueConstraint("message_id", name=op.f("uq_outbox_message_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_outbox_conversation_id"), "outbox", ["conversation_id"], unique=False)
     op.create_index(op.f("ix_outbox_created_at"), "outbox", ["created_at"], unique=False)
