@@ -1,0 +1,242 @@
+"""What ``doctor`` looks at. Nothing is changed, not even a missing folder is made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from importlib.util import find_spec
+from pathlib import Path
+
+from bot.commands.serving import find_serving
+from bot.setting_rules import is_loopback
+from bot.settings import Settings, SettingsError
+from desk.errors import DeskError
+from storage import migrate
+from storage.connect import open_readonly, sqlite_path
+from storage.locks import AlreadyServingError, SingleServeLock
+from storage.sqlite_engine import sqlite_module, wal_is_safe
+
+_GIB = 1024**3
+_LEAST_FREE = _GIB // 5
+_ENOUGH_FREE = 2 * _GIB
+_PACKAGES = (
+    "alembic",
+    "argon2",
+    "fastapi",
+    "httptools",
+    "jieba",
+    "jinja2",
+    "rapidfuzz",
+    "snownlp",
+    "uvicorn",
+)
+_SECRETS = {"SHOP_SECRET": "shop_secret", "API_KEY": "api_key", "SESSION_SECRET": "session_secret"}
+
+
+class State(Enum):
+    """How something is: fine, off on purpose, worth a look, or to be mended."""
+
+    WELL = "well"
+    OFF = "off"
+    WATCH = "watch"
+    MEND = "mend"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; ``mend`` says what to do, where there is something to do."""
+
+    state: State
+    what: str
+    mend: str = ""
+
+
+def check_all(load: Callable[[], Settings], unknown: Callable[[], tuple[str, ...]]) -> Iterator[Finding]:
+    """Yields what was found, one thing after the other; stops where the settings cannot be read."""
+    yield from _program()
+    try:
+        settings = load()
+    except SettingsError as error:
+        for sentence in error.sentences:
+            yield Finding(State.MEND, f"设置 settings: {sentence}", "docs/settings.md")
+        return
+    yield Finding(State.WELL, "设置可用 settings can be used")
+    for sentence in unknown():
+        yield Finding(State.WATCH, f"设置 settings: {sentence}")
+    yield from _folder(settings)
+    yield from _secrets(settings)
+    yield from _database(settings)
+    yield _port(settings)
+    yield _public_url(settings)
+    yield from _off(settings)
+
+
+def _program() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding(State.WELL, f"Python {version}")
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        yield Finding(State.MEND, f"缺少依赖 missing packages: {', '.join(missing)}", "make setup")
+    else:
+        yield Finding(State.WELL, "依赖齐全 all packages are installed")
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.var_dir
+    shown = f"数据目录 data folder {folder}"
+    if folder.is_dir():
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            yield Finding(
+                State.MEND,
+                f"{shown}: 不可写 not writable",
+                f"chown -R $(id -un) {folder}，或设置 HUIYIN_VAR_DIR。 Or set HUIYIN_VAR_DIR.",
+            )
+        elif mode & 0o022:
+            yield Finding(State.MEND, f"{shown}: 别人可写 others may write there", f"chmod 700 {folder}")
+        else:
+            yield Finding(State.WELL, shown)
+    else:
+        above = next(parent for parent in folder.absolute().parents if parent.is_dir())
+        if os.access(above, os.W_OK | os.X_OK):
+            yield Finding(State.OFF, f"{shown}: 启动时创建 made at the first start")
+        else:
+            yield Finding(State.MEND, f"{shown}: 无法创建 cannot be made in {above}", "HUIYIN_VAR_DIR")
+    place = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
+    free = shutil.disk_usage(place).free
+    told = f"磁盘剩余 free disk space {free / _GIB:.1f} GiB"
+    if free < _LEAST_FREE:
+        yield Finding(
+            State.MEND, told, "请腾出空间，磁盘满了就收不了消息。 Make room; a full disk takes no messages."
+        )
+    else:
+        yield Finding(State.WELL if free >= _ENOUGH_FREE else State.WATCH, told)
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    for name, field in _SECRETS.items():
+        path = settings.var_dir / "secrets" / name
+        if getattr(settings, field) is not None:
+            yield Finding(State.WELL, f"密钥 secret {name}: 已设置 set")
+        elif not path.exists():
+            yield Finding(State.OFF, f"密钥 secret {name}: 启动时生成 made at the first start")
+        elif path.stat().st_mode & 0o077:
+            yield Finding(State.MEND, f"密钥 secret {name}: 别人可读 others can read it", f"chmod 600 {path}")
+        elif not os.access(path, os.R_OK):
+            yield Finding(State.MEND, f"密钥 secret {name}: 读不了 cannot be read", f"chown $(id -un) {path}")
+        else:
+            yield Finding(State.WELL, f"密钥 secret {name}: {path}")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    path = sqlite_path(settings.database_url)
+    if path is not None:
+        yield from _sqlite(settings, path)
+    else:
+        yield Finding(State.WELL, "数据库 database: PostgreSQL")
+    try:
+        pending = migrate.pending(settings.database_url)
+        if path is not None and not path.exists():
+            yield Finding(State.OFF, f"数据库 database {path}: 启动时创建 made at the first start")
+            return
+        engine = open_readonly(settings.database_url)
+        with engine.connect():
+            pass
+        engine.dispose()
+    except DeskError as error:
+        yield Finding(State.MEND, f"数据库 database: {error}")
+        return
+    except Exception as error:  # noqa: BLE001 - whatever a driver raises is a finding, not a crash
+        yield Finding(
+            State.MEND,
+            f"数据库连不上 the database cannot be reached ({type(error).__name__})",
+            "检查 HUIYIN_DATABASE_URL，以及数据库是否在运行。 Check HUIYIN_DATABASE_URL and that it runs.",
+        )
+        return
+    if pending:
+        yield Finding(State.WATCH, "数据库需要升级 the database needs migrations", "huiyin migrate")
+    else:
+        yield Finding(State.WELL, f"数据库已是最新 the database is up to date ({migrate.HEAD})")
+
+
+def _sqlite(settings: Settings, path: Path) -> Iterator[Finding]:
+    version: tuple[int, int, int] = sqlite_module().sqlite_version_info
+    told = f"SQLite {'.'.join(map(str, version))}"
+    if wal_is_safe(version):
+        yield Finding(State.WELL, told)
+    else:
+        yield Finding(
+            State.WATCH,
+            f"{told}: WAL 有已知缺陷，会改用较慢的模式 has a known WAL fault, so a slower mode is used",
+            "安装 pysqlite3 0.6.1 或更高。 Install pysqlite3 0.6.1 or later.",
+        )
+    if path.exists() and path.stat().st_mode & 0o077:
+        yield Finding(State.MEND, f"数据库文件别人可读 others can read {path}", f"chmod 600 {path}*")
+    if not (settings.var_dir / "serve.lock").exists():
+        yield Finding(State.OFF, "服务没有在运行 no service is running")
+        return
+    try:
+        with SingleServeLock(settings.var_dir):
+            yield Finding(State.OFF, "服务没有在运行 no service is running")
+    except AlreadyServingError:
+        serving = find_serving(settings.var_dir)
+        where = f"{serving.host}:{serving.port}, pid {serving.pid}" if serving is not None else "…"
+        yield Finding(State.WELL, f"服务正在运行 a service is running ({where})")
+    except OSError as error:
+        yield Finding(State.MEND, f"锁文件打不开 the lock cannot be opened ({error.strerror})")
+
+
+def _port(settings: Settings) -> Finding:
+    host, port = settings.listen
+    shown = f"监听地址 address {host}:{port}"
+    serving = find_serving(settings.var_dir)
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        if serving is not None and serving.port == port:
+            return Finding(State.WELL, f"{shown}: 我们的服务 our own service")
+        return Finding(
+            State.MEND,
+            f"{shown}: 用不了 cannot be used ({error.strerror})",
+            "停掉占用它的程序，或设置 HUIYIN_LISTEN。 Stop what uses it, or set HUIYIN_LISTEN.",
+        )
+    return Finding(State.WELL, f"{shown}: 空闲 free")
+
+
+def _public_url(settings: Settings) -> Finding:
+    shown = f"对外网址 public address {settings.public_url}"
+    if settings.is_secure:
+        return Finding(State.WELL, shown)
+    host = settings.public_url.partition("://")[2].rpartition(":")[0].strip("[]") or settings.public_url
+    if is_loopback(host):
+        return Finding(
+            State.OFF,
+            f"{shown}: 只有这台机器能打开 only this machine can open it",
+            "给顾客用之前，请用 https 代理并设置 HUIYIN_PUBLIC_URL。"
+            " Before customers come, put an https proxy in front and set HUIYIN_PUBLIC_URL.",
+        )
+    return Finding(
+        State.WATCH,
+        f"{shown}: 明文传输 goes in the clear",
+        "用 https 代理，并设置 HUIYIN_PUBLIC_URL。 Use an https proxy and set HUIYIN_PUBLIC_URL.",
+    )
+
+
+def _off(settings: Settings) -> Iterator[Finding]:
+    if settings.telegram_token is None:
+        yield Finding(State.OFF, "Telegram: 没设令牌，关闭 off, no token is set")
+    else:
+        yield Finding(State.WATCH, "Telegram: 这个版本还没有接 not part of this version yet")
+    if settings.nlu_url is None:
+        yield Finding(State.OFF, "Rasa 理解服务: 关闭，用问答检索 off, the FAQ search understands")
+    else:
+        yield Finding(State.WATCH, "Rasa 理解服务: 这个版本还没有接 not part of this version yet")
+    yield Finding(State.OFF, "浏览器 Chromium: 不需要 not needed to run")

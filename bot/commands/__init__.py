@@ -1,0 +1,1 @@
+"""What the command line may change, each as one function that works inside an ``Installation``."""
