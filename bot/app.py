@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from typing import TypeVar
 
 import structlog
@@ -20,8 +19,7 @@ from starlette.responses import Response
 
 from bot.commands.routes import command_router
 from bot.commands.serving import announced
-from bot.faq_entries import to_entries
-from bot.faq_file import read_faq
+from bot.faq_entries import default_faq, to_entries
 from bot.settings import Settings
 from bot.supervisor import Supervisor
 from bot.web_server import WebServer
@@ -148,13 +146,12 @@ class Installation:
 
     async def seed_faq(self) -> None:
         """Fills an empty FAQ once; afterwards the database is the truth, even when it is emptied."""
-        text = resources.files("bot").joinpath("defaults/faq.yml").read_text(encoding="utf-8")
         now = self.clock()
 
         def work(unit: UnitOfWork) -> int:
             if unit.faq.version() > 0:
                 return 0
-            entries = to_entries(read_faq(text))
+            entries = to_entries(default_faq())
             for entry in entries:
                 unit.faq.put(entry, now)
             return len(entries)
@@ -282,8 +279,7 @@ class Installation:
 
 def desk_settings(settings: Settings, capabilities: Mapping[str, ChannelCapabilities]) -> DeskSettings:
     """What the desk needs to know of the settings."""
-    text = resources.files("bot").joinpath("defaults/faq.yml").read_text(encoding="utf-8")
-    variables = {**read_faq(text).variables, "shop_name": settings.shop_name}
+    variables = {**default_faq().variables, "shop_name": settings.shop_name}
     return DeskSettings(
         variables=variables,
         survey_delay=settings.survey_delay,

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
-from bot.faq_file import FaqFile, FaqFileEntry
+from bot.faq_file import DEFAULT_FAQ, FaqFile, FaqFileEntry, read_faq
 from desk.values import FaqEntry
+
+
+@cache
+def default_faq() -> FaqFile:
+    """The FAQ that a new installation starts with; read once per process."""
+    return read_faq(DEFAULT_FAQ.read_text(encoding="utf-8"))
 
 
 def to_entries(file: FaqFile) -> Sequence[FaqEntry]:
