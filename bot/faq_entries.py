@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from bot.faq_file import DEFAULT_FAQ, FaqFile, FaqFileEntry, read_faq
+import yaml
+
+from bot.faq_file import DEFAULT_FAQ, FaqFile, FaqFileEntry
 from desk.values import FaqEntry
 
 
 @cache
 def default_faq() -> FaqFile:
-    """The FAQ that a new installation starts with; read once per process."""
-    return read_faq(DEFAULT_FAQ.read_text(encoding="utf-8"))
+    """The FAQ that a new installation starts with; read once per process.
+
+    Our own file needs no protection from itself, so the fast loader reads it: starting waits for this. A
+    test holds it to ``read_faq``.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return FaqFile.model_validate(yaml.load(DEFAULT_FAQ.read_text(encoding="utf-8"), Loader=loader))  # noqa: S506
 
 
 def to_entries(file: FaqFile) -> Sequence[FaqEntry]:

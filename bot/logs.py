@@ -129,7 +129,9 @@ def configure_logs(level: LogLevel, form: LogFormat, stream: TextIO | None = Non
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL + 1)
-    for name in ("asyncio", "httpcore", "httpx", "multipart", "python_multipart"):
+    # Their everyday lines tell an operator nothing that ours do not.
+    quiet = ("alembic", "asyncio", "httpcore", "httpx", "multipart", "python_multipart", "uvicorn.error")
+    for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
