@@ -203,15 +203,12 @@ def test_libraries_lines_keep_their_template_only(out: io.StringIO) -> None:
 def test_uvicorn_comes_through_here_without_its_access_log(out: io.StringIO) -> None:
     uvicorn.Config(lambda: None, **UVICORN_LOGS)
     logging.getLogger("uvicorn.error").info("Application startup complete.")
-    logging.getLogger("uvicorn.error").info("Uvicorn running on %s://%s:%d", "http", "127.0.0.1", 8080)
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request from %s", "10.0.0.9")
     logging.getLogger("uvicorn.access").info(
         '%s - "%s %s HTTP/%s" %d', "10.0.0.9", "GET", "/chat", "1.1", 200
     )
     logging.getLogger("httpx").info("HTTP Request: %s", "https://api.telegram.org/bot42:x/getMe")
-    assert [line["template"] for line in lines(out)] == [
-        "Application startup complete.",
-        "Uvicorn running on %s://%s:%d",
-    ]
+    assert [line["template"] for line in lines(out)] == ["Invalid HTTP request from %s"]
 
 
 def test_uncaught_exceptions_are_told_without_their_message(
