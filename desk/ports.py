@@ -250,10 +250,13 @@ class OutboxStore(Protocol):
         """Puts it back in the queue, one try counted."""
         ...
 
-    def end(self, outgoing_id: int, delivery: Delivery, error: str, now: datetime) -> None:
+    def end(self, outgoing_id: int, delivery: Delivery, error: str, now: datetime) -> bool:
         """Ends it as withheld, uncertain, unreachable or dead.
 
         A withheld one gives its dedupe key free: what it asked was never asked.
+
+        Returns:
+            False when it has ended already, or another living sender has taken it over.
         """
         ...
 

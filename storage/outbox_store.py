@@ -253,19 +253,17 @@ class SqlOutboxStore:
         )
         ring_after_commit(self._session, "outbox")
 
-    def end(self, outgoing_id: int, delivery: Delivery, error: str, now: datetime) -> None:
-        """Ends it as withheld, uncertain, unreachable or dead.
-
-        A withheld one gives its dedupe key free: what it asked was never asked.
-        """
+    def end(self, outgoing_id: int, delivery: Delivery, error: str, now: datetime) -> bool:
+        """See ``OutboxStore.end``."""
         if delivery not in _ENDS:
             raise ValueError(f"{delivery.value} is not an end")
         freed = {}
         if delivery is Delivery.WITHHELD:
             freed["dedupe_key"] = OUTBOX.c.dedupe_key + f" withheld:{outgoing_id}"
-        self._write(self._mine(outgoing_id, now), delivery, error=error, ended_at=now, **freed)
+        ended = self._write(self._mine(outgoing_id, now), delivery, error=error, ended_at=now, **freed)
         # The next of its lane may leave now.
         ring_after_commit(self._session, "outbox")
+        return ended > 0
 
     def _add(self, **values: Any) -> int | None:
         outgoing_id = self._session.execute(

@@ -171,7 +171,9 @@ class OutboxWorker:
         now = self._clock()
         if not unit.leases.acquire(_LEASE_NAME, self._owner, LEASE, now):
             return
-        for outgoing in unit.outbox.find_stuck(self._network_channels, self._owner, now):
+        stuck = unit.outbox.find_stuck(self._network_channels, self._owner, now)
+        # Conversations are locked in id order, as in every transaction that locks more than one.
+        for outgoing in sorted(stuck, key=lambda found: found.conversation_id or 0):
             self._settle_failed(unit, outgoing, OutcomeUnknownError("sender died while sending"))
 
     def _settle_failed(self, unit: UnitOfWork, outgoing: Outgoing, error: Exception) -> None:
@@ -199,5 +201,6 @@ class OutboxWorker:
             self._end(unit, outgoing, Delivery.UNCERTAIN, name, now)
 
     def _end(self, unit: UnitOfWork, outgoing: Outgoing, delivery: Delivery, why: str, now: datetime) -> None:
-        unit.outbox.end(outgoing.id, delivery, why, now)
+        if not unit.outbox.end(outgoing.id, delivery, why, now):
+            return
         self._service_desk.not_delivered(unit, outgoing, delivery, why, now)
