@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -23,6 +24,8 @@ _log = structlog.get_logger(__name__)
 
 LOOK_AGAIN = timedelta(seconds=1)
 LEASE = timedelta(seconds=15)
+SEND_WITHIN = timedelta(seconds=10)
+"""Shorter than the lease, so that no other process takes over in the middle of a call."""
 BATCH = 64
 GIVE_UP_AFTER = timedelta(hours=24)
 _LEASE_NAME = "sender"
@@ -119,7 +122,8 @@ class OutboxWorker:
             return
         sender = self._senders[outgoing.channel]
         try:
-            receipt = await sender.send(outgoing)
+            async with asyncio.timeout(SEND_WITHIN.total_seconds()):
+                receipt = await sender.send(outgoing)
         except SendError as error:
             _log.warning(
                 "send_failed",
@@ -129,6 +133,9 @@ class OutboxWorker:
                 error_type=type(error).__name__,
             )
             failure: Exception = error
+        except TimeoutError:
+            _log.warning("send_timed_out", outgoing_id=outgoing.id, channel=outgoing.channel)
+            failure = OutcomeUnknownError("timeout")
         except Exception as error:  # noqa: BLE001 - the boundary of one outbox item
             _log.error("send_crashed", outgoing_id=outgoing.id, channel=outgoing.channel, exc_info=error)
             # Our own fault before or after the call: nobody knows whether it left.

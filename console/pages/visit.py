@@ -29,8 +29,8 @@ from console.texts import TEXTS, text
 from console.throttle import LoginThrottle
 from desk.errors import InvalidInputError
 from desk.ports import StaffSession
+from desk.texts import storable
 from desk.values import StaffMember
-from storage.texts import storable
 
 _LARGEST_FORM = 128 * 1024
 _TOUCH_AFTER = timedelta(minutes=1)

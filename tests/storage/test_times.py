@@ -11,8 +11,8 @@ from sqlalchemy import Column, Integer, MetaData, Table, create_engine, select, 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import StatementError
 
+from desk.texts import storable
 from storage.postgres_engine import make_engine
-from storage.texts import storable
 from storage.times import UtcDateTime
 
 metadata = MetaData()
