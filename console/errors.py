@@ -6,6 +6,7 @@ JSON answers read ``{"detail": {"field"?: …, "reason": …}}``; people get a p
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
@@ -33,7 +34,7 @@ from desk.errors import (
     TooFastError,
 )
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 _STATUSES: tuple[tuple[type[DeskError], int, str], ...] = (
     (InvalidInputError, 422, "is not valid"),
@@ -112,7 +113,7 @@ async def _on_desk_error(request: Request, error: Exception) -> Response:
     if isinstance(error, TooFastError | StorageUnavailableError):
         headers = _retry_after(error.retry_after)
     if status == 500:
-        _log.error("http_failed", error=type(error).__name__, route=_route_of(request.scope))
+        _log.error("http_failed", kind=type(error).__name__, route=_route_of(request.scope))
     if isinstance(error, InvalidInputError):
         return _answer(request, status, error.reason, words, headers, error.field)
     reason = next((reason for kind, _, reason in _STATUSES if isinstance(error, kind)), _REASONS[500])
@@ -150,7 +151,9 @@ def _is_name(part: Any) -> bool:
 
 def _route_of(scope: Scope) -> str:
     """The route's pattern, never the address: that may hold a customer's ids."""
-    return str(getattr(scope.get("route"), "path", "unknown"))
+    pattern = str(getattr(scope.get("route"), "path", "unknown"))
+    # ":id" instead of "{id}": logs let through only what looks like an identifier.
+    return re.sub(r"\{(\w+)(:\w+)?\}", r":\1", pattern)
 
 
 class ErrorBoundary:
@@ -178,7 +181,7 @@ class ErrorBoundary:
         try:
             await self._app(scope, receive, watch)
         except Exception as error:  # noqa: BLE001  # The edge of the application: nothing may pass.
-            _log.error("http_failed", error=type(error).__name__, where=_where(error), route=_route_of(scope))
+            _log.error("http_failed", kind=type(error).__name__, part=_where(error), route=_route_of(scope))
             if started:
                 # Half an answer is out; breaking the connection is the only way to say that it is not whole.
                 raise ConnectionError("answer aborted") from None

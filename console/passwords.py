@@ -14,7 +14,17 @@ _SHORTEST = 10
 _LONGEST = 256
 # No look-alikes (0/O, 1/l/I): the first password is read from a terminal and typed by hand.
 _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-_TRIVIAL = ("1234567890", "0123456789", "password", "qwertyuiop", "qwerty", "letmein", "admin", "huiyin")
+_TRIVIAL = (
+    "1234567890",
+    "0123456789",
+    "123456",
+    "password",
+    "qwertyuiop",
+    "qwerty",
+    "letmein",
+    "admin",
+    "huiyin",
+)
 
 
 class Passwords:
@@ -63,7 +73,8 @@ def check_new_password(password: str, login: str) -> None:
     if len(password) > _LONGEST:
         raise InvalidInputError("password", "password.too_long")
     plain = password.casefold()
-    for known in (*_TRIVIAL, login.casefold()):
+    # The login first: a trivial word may be part of it.
+    for known in (login.casefold(), *_TRIVIAL):
         plain = plain.replace(known, "") if known else plain
     if len(plain) < 4 or len(set(password)) < 4:
         raise InvalidInputError("password", "password.too_easy")

@@ -206,6 +206,16 @@ const Huiyin = (() => {
   for (const select of document.querySelectorAll("select[data-submits]"))
     select.addEventListener("change", () => select.form.requestSubmit());
 
+  // Sending ends without an event of its own, and waiting times grow: both are looked at again.
+  let looked = Date.now();
+  setInterval(() => {
+    if (document.hidden) return;
+    const pending = document.querySelector(".state-queued, .state-sending");
+    if (Date.now() - looked < (pending ? 3000 : 60000)) return;
+    looked = Date.now();
+    refresh().catch(() => {});
+  }, 1000);
+
   // A long answer must not outlast the session: while somebody works here, the server is told now and then.
   let lastAlive = Date.now();
   for (const kind of ["keydown", "pointerdown"])

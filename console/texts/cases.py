@@ -74,7 +74,6 @@ CASES: dict[str, tuple[str, str]] = {
     "case.no_notes": ("客户看不到备注。", "The customer never sees notes."),
     "case.add_note": ("添加备注", "Add note"),
     "case.history": ("经过", "History"),
-    "case.bot_reason": ("机器人的理由", "The bot's reason"),
     "case.empty_talk": ("对话里还没有消息。", "No message yet."),
     "author.customer": ("客户", "Customer"),
     "author.bot": ("机器人", "Bot"),

@@ -12,7 +12,6 @@ ROOMS: dict[str, tuple[str, str]] = {
     "feedback.no_rating": ("没打分", "No rating"),
     "feedback.no_comment": ("没有写评论", "No comment"),
     "feedback.order": ("订单", "Order"),
-    "feedback.see_case": ("查看工单", "See the case"),
     "feedback.apply": ("筛选", "Filter"),
     "feedback.empty": ("还没有反馈。", "No feedback yet."),
     "feedback.empty_next": (
