@@ -238,7 +238,7 @@ class Installation:
         if isinstance(self.wakeups, PostgresWakeups):
             supervisor.add("listen", self.wakeups.listen, listens=True)
             supervisor.add("notify", self.wakeups.notify, listens=True)
-        supervisor.on_stop(self._ring_for_stop)
+        supervisor.on_stop(self.wakeups.ring_all)
 
     def inbox_handlers(
         self,
@@ -271,10 +271,6 @@ class Installation:
             "telegram": "off",
             "understanding": "ok",
         }
-
-    def _ring_for_stop(self) -> None:
-        for bell in ("inbox", "outbox", "timers"):
-            self.wakeups.ring(bell)
 
 
 def desk_settings(settings: Settings, capabilities: Mapping[str, ChannelCapabilities]) -> DeskSettings:

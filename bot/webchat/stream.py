@@ -9,11 +9,11 @@ from typing import Any
 
 from desk.ports import Wakeups
 from desk.service_desk import ServiceDesk
+from desk.staff_desk import TYPING_LASTS
 from desk.values import Message
 
 HEARTBEAT = timedelta(seconds=15)
-LOOK_AGAIN = timedelta(seconds=2)
-"""How often the database is asked when no bell rang: a bell is a convenience, not a promise."""
+"""Also how often the database is asked when no bell rang: a bell is a convenience, not a promise."""
 _PAGE = 200
 
 
@@ -33,7 +33,10 @@ async def lines_as_events(
     """
     speaker = ""
     typist: str | None = None
-    silent_for = timedelta()
+    conversation, _ = await service_desk.read_lines(identity_id, after, 1)
+    bell = f"events:{conversation.id}"
+    # Heard from here on: a ring between the first look and the first wait must not be missed.
+    await wakeups.wait(bell, timedelta(0))
     while not is_stopping():
         conversation, lines = await service_desk.read_lines(identity_id, after, _PAGE)
         events = []
@@ -48,15 +51,12 @@ async def lines_as_events(
             typist = now_typing
             events.append(_event("typing", {"name": typist}))
         if events:
-            silent_for = timedelta()
             yield "".join(events)
         if len(lines) == _PAGE:
             continue
-        if silent_for >= HEARTBEAT:
-            silent_for = timedelta()
+        # A shown typist fades without anybody ringing for it.
+        if not await wakeups.wait(bell, TYPING_LASTS if typist is not None else HEARTBEAT):
             yield ": still here\n\n"
-        if not await wakeups.wait(f"events:{conversation.id}", LOOK_AGAIN):
-            silent_for += LOOK_AGAIN
 
 
 def line_as_json(line: Message) -> dict[str, Any]:
