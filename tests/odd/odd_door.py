@@ -46,7 +46,7 @@ class Door:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+        self.app = app
         self.count = 0
 
     async def ask(
@@ -71,8 +71,9 @@ class Door:
         if seconds > LONGEST_SECONDS:
             # A machine that was busy elsewhere is no hang; an input that takes long takes long again.
             answer, seconds = await self._timed(arguments)
-        assert seconds <= LONGEST_SECONDS, f"{method} {path[:100]} took {seconds:.1f} s"
-        assert 200 <= answer.status < 500, f"{method} {path[:100]} answered {answer.status}"
+        asked = (method, path[:100], query[:200], arguments[3], body[:300])
+        assert seconds <= LONGEST_SECONDS, f"{asked} took {seconds:.1f} s"
+        assert 200 <= answer.status < 500, f"{asked} was answered {answer.status}"
         return answer
 
     async def _timed(self, arguments: tuple[Any, ...]) -> tuple[Answer, float]:
@@ -120,7 +121,7 @@ class Door:
             "client": (address, 4000),
             "server": ("127.0.0.1", 8080),
         }
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
         return Answer(status, found, bytes(out))
 
 

@@ -38,7 +38,7 @@ def odd_settings(max_examples: int) -> Callable[[Any], Any]:
         derandomize=not given,
         deadline=None,
         database=None,
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
 
