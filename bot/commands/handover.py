@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from bot.commands.registry import get_command
 from bot.commands.serving import Serving, command_key, find_serving
 from bot.settings import Settings
 from desk.errors import (
@@ -85,7 +84,9 @@ async def _choose(settings: Settings, exits: AsyncExitStack, patience: timedelta
 
 
 async def _run_here(settings: Settings, exits: AsyncExitStack) -> Run:
+    # Only here: whoever hands over needs neither the application nor the commands.
     from bot.app import Installation
+    from bot.commands.registry import get_command
 
     installation = await exits.enter_async_context(Installation(settings))
 

@@ -52,7 +52,7 @@ class Sale:
                 amount_minor=sum(price * count for _, _, price, count in self.lines),
                 currency="CNY",
                 carrier="中通快递" if sent else "",
-                tracking_no=f"7700{self.number[-8:]}" if sent else "",
+                tracking_no=f"7700{self.number[-4:]:0>10}" if sent else "",
             ),
         )
 
