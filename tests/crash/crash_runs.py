@@ -1,0 +1,131 @@
+"""Plays scripts against lives that are killed, then lets a last life finish, stops it and has it judged."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+
+from checker import find_faults
+from crash_lives import Launcher, Life, Place
+from crash_records import count_lines, read_records, reading, unfinished
+from crash_scripts import World, buy, chat
+from driver import PATIENCE
+
+CHATTING = 6
+BUYING = 6
+
+
+async def play_story(
+    launcher: Launcher, place: Place, script: Callable[[World], Awaitable[None]], kill_at: int, when: str
+) -> tuple[bool, int, list[str]]:
+    """Plays one story, whose first life dies at a commit point; a second one then goes on.
+
+    Args:
+        kill_at: The number of the commit; 0 = nobody dies.
+
+    Returns:
+        Whether it died there, how many commits the first life made, and the faults.
+    """
+    world = World(place.url)
+    first = launcher.start(place, kill_at, when)
+    lives = [first]
+
+    async def go_on() -> None:
+        await first.ended.wait()
+        if first.status == -signal.SIGKILL:
+            lives.append(launcher.start(place))
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(go_on())
+            await script(world)
+            await _drain(place)
+            await _read_again(world, place)
+            watching.cancel()
+        faults = await _stop(launcher, place, lives)
+    finally:
+        await world.close()
+    faults += find_faults(world.history, read_records(place.database))
+    return first.status == -signal.SIGKILL, first.commits, faults
+
+
+async def play_load(launcher: Launcher, place: Place, kills: int, seed: int) -> list[str]:
+    """Has everybody write and order while lives are killed at random moments; returns the faults."""
+    random = Random(seed)
+    world, stop = World(place.url), asyncio.Event()
+    life = launcher.start(place)
+    lives = [life]
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(CHATTING):
+                tasks.create_task(chat(world, Random(random.random()), stop))
+            for number in range(BUYING):
+                tasks.create_task(buy(world, Random(random.random()), stop, f"C{number}"))
+            for _ in range(kills):
+                await asyncio.sleep(random.uniform(0.05, 1.5))
+                if await life.end() != -signal.SIGKILL:
+                    raise AssertionError(f"a life ended by itself with status {life.status}")
+                life = launcher.start(place)
+                lives.append(life)
+            stop.set()
+        await _drain(place)
+        await _read_again(world, place)
+        faults = await _stop(launcher, place, lives)
+    finally:
+        await world.close()
+    faults += find_faults(world.history, read_records(place.database))
+    messages = sum(len(chat.said) for chat in world.history.chats)
+    print(f"{kills} kills: {messages} messages, {len(world.history.orders)} orders")
+    return faults
+
+
+def copy_place(source: Place, folder: Path) -> Place:
+    """A place of its own with a copy of a stopped server's data."""
+    place = Place(folder)
+    shutil.copytree(source.var, place.var)
+    return place
+
+
+async def _drain(place: Place) -> None:
+    """Waits until nothing is left to do."""
+    deadline = time.monotonic() + PATIENCE
+    waiting: dict[str, int] = {}
+    while time.monotonic() < deadline:
+        with reading(place.database) as session:
+            waiting = unfinished(session)
+        if not any(count for what, count in waiting.items() if "wait" in what or "are due" in what):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"never done: {waiting}")
+
+
+async def _read_again(world: World, place: Place) -> None:
+    with reading(place.database) as session:
+        lines = count_lines(session)
+    await world.read_again(lines)
+
+
+async def _stop(launcher: Launcher, place: Place, lives: list[Life]) -> list[str]:
+    """Stops the last life in good order; a commit point may lie in its very last moments."""
+    if await lives[-1].end(signal.SIGTERM) == -signal.SIGKILL:
+        lives.append(launcher.start(place))
+        await _answers(place)
+        await lives[-1].end(signal.SIGTERM)
+    faults = [] if lives[-1].status == 0 else [f"the last life ended with status {lives[-1].status}"]
+    return faults + [f"log: {line}" for line in place.complaints()]
+
+
+async def _answers(place: Place) -> None:
+    for _ in range(500):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", place.port)
+        except OSError:
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            return
