@@ -124,6 +124,9 @@ def _words_for(error: Exception) -> tuple[list[str], int]:
     if isinstance(error, OSError) and error.strerror:
         name = f" {error.filename}" if error.filename else ""
         return [f"读写失败{name}。 It cannot be read or written{name}: {error.strerror}."], FAILED
+    reason = _why_unavailable(error)
+    if reason is not None:
+        return [f"数据库用不了。 The database cannot be used: {reason}."], FAILED
     # The text of an error that nobody expected may quote a customer; where it happened does not.
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
@@ -135,6 +138,18 @@ def _words_for(error: Exception) -> tuple[list[str], int]:
         f"程序出错（{type(error).__name__}，{place}），这是我们的问题，请把这一行报给维护者。"
         f" Something went wrong on our side ({type(error).__name__} at {place}); please report this line."
     ], FAILED
+
+
+def _why_unavailable(error: Exception) -> str | None:
+    """What a driver's error means, where it came up before any room could translate it."""
+    from sqlalchemy.exc import OperationalError
+
+    from storage.sqlite_engine import why_unavailable
+
+    reason = why_unavailable(error)
+    if reason is None and isinstance(error, OperationalError):
+        return "it does not answer, or refuses us; check HUIYIN_DATABASE_URL and that it runs"
+    return reason
 
 
 def _describe(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.commands.arguments import read_flag, read_text
 from bot.faq_entries import to_entries
-from bot.faq_file import MAX_FILE_CHARACTERS, FaqFile, read_faq
+from bot.faq_file import DEFAULT_FAQ, MAX_FILE_CHARACTERS, FaqFile, read_faq
 from desk.ports import UnitOfWork
 from desk.values import FaqEntry
 
@@ -81,9 +81,8 @@ def _with_values(entry: FaqEntry, own: Mapping[str, str], known: Mapping[str, st
 
 def known_variables(settings: Settings) -> Mapping[str, str]:
     """What this installation fills in for ``{shop_name}`` and the like when it answers."""
-    from bot.app import desk_settings  # At the top it would be a circle: the application serves commands.
-
-    return desk_settings(settings, {}).variables
+    defaults = read_faq(DEFAULT_FAQ.read_text("utf-8")).variables
+    return {**defaults, SHOP_NAME: settings.shop_name}
 
 
 async def import_faq(installation: Installation, args: dict[str, Any]) -> dict[str, Any]:
