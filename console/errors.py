@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console.headers import API_HEADERS, PAGE_HEADERS
 from console.pages.rendering import language_of, render_alone
+from console.security.headers import API_HEADERS, PAGE_HEADERS
 from console.texts import text
 from desk.errors import (
     AlreadyTakenError,
@@ -97,7 +97,11 @@ def _answer(
         if field is not None:
             detail["field"] = field
         return JSONResponse({"detail": detail}, status, headers={**API_HEADERS, **headers})
-    return render_alone(request, "error.html", status, {**PAGE_HEADERS, **headers}, words=words, code=status)
+    # Customers may end up here too (a mistyped /chat address); the way back is for staff only.
+    inside = request.url.path.startswith("/console")
+    return render_alone(
+        request, "error.html", status, {**PAGE_HEADERS, **headers}, words=words, code=status, inside=inside
+    )
 
 
 def _retry_after(wait: timedelta) -> dict[str, str]:

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.responses import JSONResponse, Response
 
-from console.headers import API_HEADERS, PAGE_HEADERS
 from console.pages.rendering import render_alone
+from console.security.headers import API_HEADERS, PAGE_HEADERS
 from desk.errors import DeskError
 
 _WELL = frozenset({"ok", "off"})

@@ -7,11 +7,12 @@ from starlette.responses import Response
 from console.pages.visit import HOME, ConsoleRoom, Visit, own_path
 from console.passwords import check_new_password
 from console.permissions import Permission
+from console.security.throttle import LoginAttempt
 from console.sessions import client_network, new_token, token_hash
 from console.texts import LANGUAGES
-from console.throttle import LoginAttempt
 from desk.errors import InvalidInputError, NotAllowedError, TooFastError
 from desk.ports import UnitOfWork
+from desk.texts import storable
 from desk.values import StaffMember
 
 _A_YEAR = 365 * 24 * 3600
@@ -32,7 +33,7 @@ def add_login_pages(room: ConsoleRoom) -> None:
 
     @room.post("/console/login", Permission.ANYONE)
     async def sign_in(visit: Visit) -> Response:
-        login = visit.form.get("login", "").strip()
+        login = storable(visit.form.get("login", "")).strip()
         password = visit.form.get("password", "")
         target = own_path(visit.form.get("next", ""))
         # Cut, not refused: a refusal would answer sooner than a wrong password does.

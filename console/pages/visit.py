@@ -21,12 +21,12 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from console.api.bodies import read_body
 from console.deps import ConsoleDeps
 from console.errors import wants_json
-from console.headers import API_HEADERS, PAGE_HEADERS
 from console.pages.rendering import iso, language_of, render, time_filter
 from console.permissions import Permission, allows
+from console.security.headers import API_HEADERS, PAGE_HEADERS
+from console.security.throttle import LoginThrottle
 from console.sessions import Cookies, from_own_page, new_token, same_token, token_hash
 from console.texts import TEXTS, text
-from console.throttle import LoginThrottle
 from desk.errors import InvalidInputError
 from desk.ports import StaffSession
 from desk.texts import storable

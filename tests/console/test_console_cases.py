@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pytest
 from shop import Shop, play
 from staff_browser import StaffBrowser, hire
 
@@ -184,8 +183,9 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_what_customers_write_stays_text(tmp_path: Path, text: str) -> None:
+def test_what_customers_write_stays_text(tmp_path: Path) -> None:
+    text = " ".join(HOSTILE)
+
     async def story(shop: Shop) -> None:
         customer, number = await angry(shop, name=text)
         await customer.says(text)
@@ -210,10 +210,9 @@ def test_what_customers_write_stays_text(tmp_path: Path, text: str) -> None:
                 assert "<script>alert" not in page.text
                 assert "<img src=x" not in page.text
                 assert "<svg onload" not in page.text
-                assert "49" not in re.findall(r"\{\{.*?\}\}", page.text)
                 assert 'href="javascript' not in page.text
                 Markup().feed(page.text)
-            assert "{{7*7}}" in page.text or text != HOSTILE[2]
+            assert "{{7*7}}${7*7}" in page.text
 
     play(tmp_path, story)
 

@@ -172,23 +172,22 @@ def test_a_changed_password_signs_out_everywhere_else(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "https://evil.example/",
-        "//evil.example/console/",
-        "/console/../chat",
-        "/console/\\evil",
-        "javascript:1",
-    ],
-)
-def test_login_leads_nowhere_but_into_the_console(tmp_path: Path, target: str) -> None:
+def test_login_leads_nowhere_but_into_the_console(tmp_path: Path) -> None:
     async def story(shop: Shop) -> None:
         await hire(shop, "li")
-        async with StaffBrowser(shop) as browser:
-            await browser.get("/console/login")
-            form = {"login": "li", "password": PASSWORD, "next": target}
-            assert (await browser.post("/console/login", form)).headers["location"] == "/console/cases"
+        for target in (
+            "https://evil.example/",
+            "//evil.example/console/",
+            "/console/../chat",
+            "/console/\\evil",
+            "javascript:1",
+            "/console\n/x",
+        ):
+            async with StaffBrowser(shop) as browser:
+                await browser.get("/console/login")
+                form = {"login": "li", "password": PASSWORD, "next": target}
+                answer = await browser.post("/console/login", form)
+                assert answer.headers["location"] == "/console/cases"
 
     play(tmp_path, story)
 
