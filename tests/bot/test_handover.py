@@ -225,3 +225,19 @@ def test_a_service_on_every_address_is_found_on_loopback(tmp_path: Path) -> None
         found = find_serving(tmp_path)
         assert found is not None
         assert found.host == "127.0.0.1"
+
+
+def test_on_postgresql_commands_run_beside_a_running_service(tmp_path: Path, postgres_url: str) -> None:
+    with serving(tmp_path, DATABASE_URL=postgres_url) as service:
+        assert not (tmp_path / "var" / "serve.json").exists()
+        added = huiyin(tmp_path, "staff", "add", "li.ming", DATABASE_URL=postgres_url)
+        assert added.returncode == 0, added.stderr
+        assert "li.ming" in huiyin(tmp_path, "staff", "list", DATABASE_URL=postgres_url).stdout
+        assert "add_staff" not in service.output
+        doctor = huiyin(tmp_path, "doctor", DATABASE_URL=postgres_url, LISTEN="127.0.0.1:18998")
+        assert "PostgreSQL" in doctor.stdout
+        assert doctor.returncode == 0, doctor.stdout
+        assert service.stop() == 0
+    gone = huiyin(tmp_path, "staff", "list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert gone.returncode == 1
+    assert "on our side" not in gone.stderr
