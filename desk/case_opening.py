@@ -88,7 +88,8 @@ def take_case(
     joined = Reply(
         wording.PERSON_JOINED.format(name=staff.name),
         author=Author.SYSTEM,
-        speakers=frozenset({Speaker.PERSON}),
+        # Who took it and who left is so, whoever has the word by the time it leaves; order does the rest.
+        speakers=policy.ANYBODY,
         reason=reason,
     )
     unit.outbox.say(conversation, joined, f"case:{case.id}:joined", now)
@@ -120,7 +121,12 @@ def close_case(
     )
     if staff is not None:
         stated = f"case {case.number} closed"
-        left = Reply(wording.PERSON_LEFT.format(name=staff.name), author=Author.SYSTEM, reason=stated)
+        left = Reply(
+            wording.PERSON_LEFT.format(name=staff.name),
+            author=Author.SYSTEM,
+            speakers=policy.ANYBODY,
+            reason=stated,
+        )
         unit.outbox.say(conversation, left, f"case:{case.id}:left", now)
         thanks = Reply(wording.CASE_CLOSED, policy.helped_prompt(case.id), reason=stated)
         unit.outbox.say(conversation, thanks, f"case:{case.id}:helped", now)

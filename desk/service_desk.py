@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from desk import case_opening, follow_up, policy
-from desk.errors import ConflictError, NotFoundError, UnderstandingError
+from desk.errors import ConflictError, NotFoundError, StorageUnavailableError
 from desk.follow_up import FollowUp
 from desk.policy import Decision, Situation, Tap
 from desk.ports import SentimentScorer, StaffNotifier, Transactions, Understander, UnitOfWork
@@ -40,6 +40,8 @@ RETENTION_TIMER = "retention"
 _RETENTION_EVERY = timedelta(hours=24)
 _RETENTION_BATCH = 500
 _ORDERS_KNOWN = 10
+# A message of unknown outcome is not among them: who presses its button has it.
+_NEVER_LEFT = frozenset({Delivery.WITHHELD, Delivery.UNREACHABLE, Delivery.DEAD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +259,10 @@ class ServiceDesk:
         try:
             async with asyncio.timeout(self._settings.understand_within.total_seconds()):
                 return await self._understander.understand(text, await self._current_faq())
-        except (UnderstandingError, TimeoutError) as error:
-            _log.warning("understanding_failed", extra={"error_type": type(error).__name__})
+        except StorageUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - care goes on, whatever fault understanding has
+            _log.warning("understanding_failed", exc_info=error)
             return Understanding("none", degraded=True)
 
     async def _current_faq(self) -> FaqBook:
@@ -500,7 +504,7 @@ def _find_tap(unit: UnitOfWork, button_id: str | None, conversation: Conversatio
         return Tap(None, None)
     message, option = found
     prompt = message.prompt
-    if prompt is None or message.delivery is not Delivery.SENT:
+    if prompt is None or message.delivery in _NEVER_LEFT:
         return Tap(None, None)
     newest = unit.conversations.find_newest_prompt(conversation.id)
     if prompt.kind is not PromptKind.SURVEY_RATING and (newest is None or newest.id != message.id):

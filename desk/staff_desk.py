@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from desk import case_opening
+from desk import case_opening, policy
 from desk.errors import AlreadyTakenError, ConflictError, InvalidInputError, NotAllowedError, NotFoundError
 from desk.ports import Transactions, UnitOfWork, Wakeups
 from desk.values import (
@@ -18,7 +18,6 @@ from desk.values import (
     Message,
     Reply,
     Role,
-    Speaker,
     StaffMember,
 )
 
@@ -84,7 +83,8 @@ class StaffDesk:
             line = Reply(
                 text,
                 author=Author.STAFF,
-                speakers=frozenset({Speaker.PERSON}),
+                # Said is said: it still leaves when the case is closed before the sender comes to it.
+                speakers=policy.ANYBODY,
                 reason=f"case {case.number}",
             )
             key = f"staff:{conversation.id}:{client_msg_id}"
