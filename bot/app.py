@@ -8,18 +8,20 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse
+from prometheus_client import CollectorRegistry
 from sqlmodel import Session
 from starlette.responses import Response
 
 from bot.commands.routes import command_router
 from bot.commands.serving import announced
 from bot.faq_entries import default_faq, to_entries
+from bot.figures import InstallationFigures
 from bot.settings import Settings
 from bot.supervisor import Supervisor
 from bot.web_server import WebServer
@@ -57,6 +59,7 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
+_MOMENT = timedelta(seconds=1)
 LANES_AT_ONCE = 8
 """Conversations that are worked side by side in one process."""
 
@@ -117,10 +120,11 @@ class Installation:
         )
         self.staff_desk = StaffDesk(self.database, self.wakeups, clock)
         self.senders = [sender]
-        self._started_at = time.monotonic()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Installation:
+        self._loop = asyncio.get_running_loop()
         if sqlite_path(self.settings.database_url) is not None:
             self._exits.enter_context(SingleServeLock(self.settings.var_dir))
         try:
@@ -197,13 +201,27 @@ class Installation:
                     api_key=secrets_in_force.api_key.get_secret_value(),
                     shop_name=settings.shop_name,
                     timezone=settings.timezone,
+                    is_stopping=self.supervisor.is_stopping,
                 )
             )
         )
-        app.include_router(status_router(self.parts))
+        figures = CollectorRegistry()
+        figures.register(
+            InstallationFigures(
+                lambda: self.read_reports(lambda reports: reports.figures(self.clock())),
+                self.supervisor.restarts,
+                self._running_loop,
+            )
+        )
+        app.include_router(status_router(self.parts, figures))
         app.include_router(command_router(self))
         app.add_api_route("/", _to_chat, include_in_schema=False)
         return app
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise RuntimeError("the installation was not entered")
+        return self._loop
 
     async def read_reports(self, read: Callable[[Reports], T]) -> T:
         """Runs a read of the reports on a snapshot."""
@@ -262,7 +280,10 @@ class Installation:
 
     async def parts(self) -> Mapping[str, str]:
         """How each part is, for ``/readyz``."""
+        now = self.clock()
         dead = await self.database.read(lambda unit: unit.dead_letters.count())
+        # Reading works on a full disk; only a write shows that a message can be taken.
+        await self.database.write(lambda unit: unit.leases.acquire("readiness", self.owner, _MOMENT, now))
         unsteady = sum(self.supervisor.restarts.values()) > 0
         return {
             "storage": "ok",

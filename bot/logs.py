@@ -41,6 +41,7 @@ KEYS: Final = frozenset(
         kind channel source lane state status outcome action reason priority speaker round seq
         attempt attempts count total part phase worker process pid version revision setting
         method route port signal mode dialect errno
+        error_type task dead units sqlite findings
         """,
     )
 )
@@ -56,7 +57,8 @@ ENDINGS: Final = (
     "_at",
     "_seconds",
     "_ms",
-    "_bytes",
+    "_s",
+    "bytes",
 )
 
 # Keys that only the functions below fill, with what they know to be harmless.
@@ -68,7 +70,9 @@ _MOBILE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86-?)?1[3-9][0-9]{9}(?![0-9A-Za-z])
 _TOKEN = re.compile(r"whsec_|[0-9]{3,}:[A-Za-z0-9_-]{30,}|bearer", re.IGNORECASE)
 
 # Libraries whose lines without arguments are known to be constant.
-_CONSTANT_LOGGERS = ("uvicorn.error", "alembic.runtime")
+_OWN_LOGGERS = ("desk.",)
+"""The desk knows the standard library only; its events are constant names as everywhere."""
+_CONSTANT_LOGGERS = ("uvicorn.error", "alembic.runtime", *_OWN_LOGGERS)
 _HIDDEN = "[withheld]"
 _MOST_FRAMES = 24
 _ROOT = Path(__file__).resolve().parents[1].as_posix() + "/"
@@ -155,6 +159,9 @@ def library_line(_logger: Any, _method: str, event: EventDict) -> EventDict:
     if event["_from_structlog"]:
         return event
     record: logging.LogRecord = event["_record"]
+    if record.name.startswith(_OWN_LOGGERS):
+        event["event"] = str(event["event"])
+        return event
     event["template"] = str(event["event"]).strip()
     event["event"] = "library_line"
     event["where"] = f"{_short(record.pathname)}:{record.lineno}:{record.funcName}"

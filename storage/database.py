@@ -66,7 +66,7 @@ def _settle(ended: Sequence[Ended]) -> None:
         if one.future.done():
             # The caller was cancelled while the unit waited or ran; that must not undo what was stored.
             if one.error is not None:
-                _log.warning("storage.unheard_error", error=type(one.error).__name__)
+                _log.warning("storage.unheard_error", error_type=type(one.error).__name__)
         elif one.error is not None:
             one.future.set_exception(_raisable(one.error))
         else:

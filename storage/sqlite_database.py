@@ -114,7 +114,7 @@ class SqliteDatabase:
             _log.warning(
                 "storage.wal_refused",
                 sqlite=".".join(map(str, version)),
-                reason="this SQLite can corrupt a database in WAL mode; use 3.51.3 or later",
+                reason="wal_can_corrupt_before_3.51.3",
             )
         try:
             with self.write_engine.connect() as connection:

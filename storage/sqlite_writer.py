@@ -97,7 +97,7 @@ class SqliteWriter:
             try:
                 self._run_together(jobs)
             except BaseException as error:  # noqa: BLE001 - the writer outlives every fault, told or not.
-                _log.error("storage.writer_failed", error=type(error).__name__)
+                _log.error("storage.writer_failed", error_type=type(error).__name__)
                 self._end_all([job for job in jobs if not job.future.done()], error)
 
     def _take(self) -> Sequence[_Job]:
@@ -188,7 +188,7 @@ class SqliteWriter:
     def _end_all(self, jobs: Sequence[_Job], fault: BaseException) -> None:
         reason = why_unavailable(fault)
         if reason is not None:
-            _log.error("storage.unavailable", reason=reason, units=len(jobs))
+            _log.error("storage.unavailable", reason=reason.replace(" ", "_"), units=len(jobs))
         announce([Ended(job.future, error=_own_copy(fault)) for job in jobs])
 
 

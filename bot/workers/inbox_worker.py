@@ -51,7 +51,7 @@ class InboxWorker:
             try:
                 found = await self.work_one_lane(is_stopping)
             except StorageUnavailableError as error:
-                _log.warning("inbox_storage_unavailable", reason=str(error))
+                _log.warning("inbox_storage_unavailable", reason=str(error).replace(" ", "_"))
                 found = False
             if not found:
                 await self._wakeups.wait("inbox", LOOK_AGAIN)

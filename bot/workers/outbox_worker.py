@@ -69,7 +69,7 @@ class OutboxWorker:
             try:
                 sent = await self.send_due()
             except StorageUnavailableError as error:
-                _log.warning("outbox_storage_unavailable", reason=str(error))
+                _log.warning("outbox_storage_unavailable", reason=str(error).replace(" ", "_"))
                 sent = 0
             if sent == 0:
                 await self._wakeups.wait("outbox", LOOK_AGAIN)

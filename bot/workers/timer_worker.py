@@ -44,7 +44,7 @@ class TimerWorker:
             try:
                 fired = await self.fire_due()
             except StorageUnavailableError as error:
-                _log.warning("timers_storage_unavailable", reason=str(error))
+                _log.warning("timers_storage_unavailable", reason=str(error).replace(" ", "_"))
                 fired = 0
             if fired == 0:
                 await self._wakeups.wait("timers", LOOK_AGAIN)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlmodel import Session
 
 from desk.values import Feedback, SentimentLabel
 from storage.reports import case_reports, customer_reports, shop_reports, survey_reports
+from storage.reports.figures import figures
 from storage.reports.values import (
     AuditLine,
     Badge,
@@ -13,6 +16,7 @@ from storage.reports.values import (
     CasePage,
     CaseTab,
     CustomerLine,
+    Figures,
     MissLine,
     Page,
     SurveyAccounting,
@@ -51,6 +55,10 @@ class Reports:
     def badge(self, staff_id: int) -> Badge:
         """Returns the numbers beside the menu."""
         return case_reports.badge(self._session, staff_id)
+
+    def figures(self, now: datetime) -> Figures:
+        """Returns how much waits, for monitoring."""
+        return figures(self._session, now)
 
     def feedback(
         self,

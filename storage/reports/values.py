@@ -273,6 +273,25 @@ class Badge:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """How much waits, for monitoring. Counts and seconds only.
+
+    Attributes:
+        oldest_inbox_seconds: How long the oldest unworked input has waited; 0 when there is none.
+        late_timer_seconds: How late the earliest due timer is; 0 when none is due.
+    """
+
+    inbox_waiting: int
+    oldest_inbox_seconds: float
+    outbox_waiting: int
+    timers_waiting: int
+    late_timer_seconds: float
+    dead_letters: int
+    cases_waiting: int
+    cases_with_person: int
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerLine:
     """A customer in a list. ``phone`` is whole; whoever shows it masks it."""
 
