@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from random import Random
 from crash_history import History, OrderHistory
 from crash_patterns import handoff_line, reminder_line, survey_line
 from crash_shop import ShopSystem, now, steps_until_delivered
+from crash_staff import NAME, StaffMember
 from driver import Customer
 
 from bot.faq_file import DEFAULT_FAQ, read_faq
@@ -56,6 +58,7 @@ class World:
         self.shop = ShopSystem(url, self.history)
         self._url = url
         self._customers: list[Customer] = []
+        self._staff: list[StaffMember] = []
 
     @asynccontextmanager
     async def customer(self) -> AsyncIterator[Customer]:
@@ -69,6 +72,13 @@ class World:
             finally:
                 listening.cancel()
 
+    async def staff(self) -> StaffMember:
+        """A member of staff who has signed in."""
+        member = StaffMember(self._url)
+        self._staff.append(member)
+        await member.sign_in()
+        return member
+
     async def read_again(self, lines: Mapping[str, int]) -> None:
         """Has every customer read the whole conversation once more.
 
@@ -80,7 +90,7 @@ class World:
 
     async def close(self) -> None:
         """Closes all connections."""
-        for caller in (self.shop, *self._customers):
+        for caller in (self.shop, *self._customers, *self._staff):
             await caller.http.aclose()
 
 
@@ -119,6 +129,28 @@ async def is_asked_after_delivery(world: World) -> None:
         await _is_unhappy(customer, order)
 
 
+async def is_helped_by_a_person(world: World) -> None:
+    """A customer calls a person, who takes the case, replies and closes it; then the bot speaks again."""
+    async with world.customer() as customer:
+        await customer.open()
+        customer.history.cases = 1
+        handed_over = await customer.ask(HELP, handoff_line("asked_for_person"))
+        number = re.search(r"HY-\d+", handed_over.text)
+        assert number is not None
+        staff = await world.staff()
+        await staff.take(number[0])
+        await customer.hears(wording.PERSON_JOINED.format(name=NAME))
+        await customer.is_heard(await customer.say("杯盖拧不开"))
+        await staff.reply(number[0], "马上给您换一个")
+        await customer.hears("马上给您换一个")
+        await staff.close(number[0])
+        await customer.hears(wording.PERSON_LEFT.format(name=NAME))
+        await customer.hears(wording.CASE_CLOSED)
+        await customer.press(wording.HELPED_YES, wording.HELPED_THANKS)
+        question, answer = questions()[1]
+        await customer.ask(question, answer)
+
+
 async def hears_everything_twice(world: World) -> None:
     """Events come again, late and in the wrong order, and the buyer wants no survey about the next order."""
     shop = world.shop
@@ -141,6 +173,7 @@ async def hears_everything_twice(world: World) -> None:
 STORIES: dict[str, Callable[[World], Awaitable[None]]] = {
     "asks_and_calls_a_person": asks_and_calls_a_person,
     "is_asked_after_delivery": is_asked_after_delivery,
+    "is_helped_by_a_person": is_helped_by_a_person,
     "hears_everything_twice": hears_everything_twice,
 }
 

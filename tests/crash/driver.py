@@ -132,19 +132,28 @@ class Customer(Caller):
             self.history.faults.append("the same message again got another answer")
         return said
 
-    async def ask(self, text: str, *answers: str, button_id: str | None = None) -> None:
-        """Says something and waits for the answers."""
+    async def ask(self, text: str, answer: str, button_id: str | None = None) -> Line:
+        """Says something and waits for the answer."""
         before = self.last_seq
-        await self.say(text, *answers, button_id=button_id)
-        for answer in answers:
-            await self.sees(answer, before)
+        await self.say(text, answer, button_id=button_id)
+        return await self.sees(answer, before)
 
-    async def press(self, label: str, *answers: str) -> None:
+    async def hears(self, pattern: str) -> None:
+        """Waits for a line that must come once more without being asked for."""
+        said = self.history.said[-1]
+        said.answers = (*said.answers, pattern)
+        await self.sees(pattern)
+
+    async def is_heard(self, said: Said) -> None:
+        """Waits until the customer's own line is on the screen, that is, until it was worked."""
+        await self._until(lambda line: line.client_msg_id == said.client_msg_id, said.text)
+
+    async def press(self, label: str, answer: str) -> Line:
         """Presses the newest button of that label."""
         for seq in sorted(self._prompts, reverse=True):
             for option in self._prompts[seq]["options"]:
                 if option["label"] == label:
-                    return await self.ask(label, *answers, button_id=option["button_id"])
+                    return await self.ask(label, answer, button_id=option["button_id"])
         raise WorldError(f"there is no button {label}")
 
     async def has_seen(self) -> None:
@@ -157,16 +166,20 @@ class Customer(Caller):
 
     async def sees(self, pattern: str, after: int = 0) -> Line:
         """Waits for a line that is no customer's and fits the pattern."""
+        return await self._until(
+            lambda line: line.seq > after and line.author != "customer" and fits(pattern, line.text), pattern
+        )
+
+    async def _until(self, found: Callable[[Line], bool], what: str) -> Line:
         try:
             async with asyncio.timeout(PATIENCE), self._changed:
                 while True:
                     for seq in sorted(self.history.seen):
-                        line = self.history.seen[seq]
-                        if seq > after and line.author != "customer" and fits(pattern, line.text):
-                            return line
+                        if found(self.history.seen[seq]):
+                            return self.history.seen[seq]
                     await self._changed.wait()
         except TimeoutError:
-            raise WorldError(f"{self.history.name} never saw {pattern!r}") from None
+            raise WorldError(f"{self.history.name} never saw {what!r}") from None
 
     async def listen(self) -> None:
         """Reads the event stream for ever, as one that was broken again and again."""

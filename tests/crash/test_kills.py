@@ -13,6 +13,7 @@ import pytest
 from crash_lives import Launcher, Place, launcher
 from crash_runs import copy_place, play_load, play_story
 from crash_scripts import STORIES, World, asks_once
+from crash_staff import hire
 
 pytestmark = pytest.mark.crash
 
@@ -57,6 +58,7 @@ def test_every_commit_point_of_a_story(name: str, tmp_path: Path) -> None:
         _, commits, faults = await play_story(running, template, asks_once, 0, "before")
         assert not faults, faults
         assert commits > 5, "the commits are not counted"
+        hire(template.database)
 
         def place(folder: Path) -> Place:
             return copy_place(template, folder)
