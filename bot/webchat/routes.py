@@ -12,7 +12,7 @@ from importlib import resources
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from bot.webchat import messages, rate_limit
+from bot.webchat import api_schema, messages, rate_limit
 from bot.webchat.rate_limit import RateLimit
 from bot.webchat.stream import lines_as_events
 from bot.webchat.tokens import ChatTokens
@@ -68,10 +68,37 @@ class WebChat:
         router.add_api_route("/chat/widget.js", self.widget, methods=["GET"], include_in_schema=False)
         router.add_api_route("/chat/static/{name}", self.static, methods=["GET"], include_in_schema=False)
         api = APIRouter(prefix="/api/v1/chat", tags=["chat"])
-        api.add_api_route("/sessions", self.open_session, methods=["POST"])
-        api.add_api_route("/messages", self.post_message, methods=["POST"], status_code=202)
-        api.add_api_route("/seen", self.post_seen, methods=["POST"], status_code=204)
-        api.add_api_route("/events", self.events, methods=["GET"])
+        api.add_api_route(
+            "/sessions",
+            self.open_session,
+            methods=["POST"],
+            responses=api_schema.refusals(422, 429, 503),
+            openapi_extra=api_schema.SESSION,
+        )
+        api.add_api_route(
+            "/messages",
+            self.post_message,
+            methods=["POST"],
+            status_code=202,
+            responses=api_schema.refusals(401, 409, 422, 429, 503),
+            openapi_extra=api_schema.MESSAGE,
+        )
+        api.add_api_route(
+            "/seen",
+            self.post_seen,
+            methods=["POST"],
+            status_code=204,
+            responses=api_schema.refusals(401, 422, 503),
+            openapi_extra=api_schema.SEEN,
+        )
+        api.add_api_route(
+            "/events",
+            self.events,
+            methods=["GET"],
+            response_class=StreamingResponse,
+            responses=api_schema.EVENT_STREAM | api_schema.refusals(401, 422, 429),
+            openapi_extra=api_schema.EVENTS,
+        )
         router.include_router(api)
         return router
 
