@@ -179,6 +179,26 @@ class OrderEventIn(_In):
     order: OrderIn
 
 
+def order_event_schema() -> dict[str, Any]:
+    """The JSON schema of an order event in one piece.
+
+    Pydantic points to ``#/$defs``, which inside an OpenAPI document is a place that does not exist.
+    """
+    schema = OrderEventIn.model_json_schema()
+    parts = schema.pop("$defs")
+
+    def whole(value: Any) -> Any:
+        if isinstance(value, dict):
+            found = value.get("$ref")
+            if isinstance(found, str):
+                return whole(parts[found.rpartition("/")[2]])
+            return {key: whole(inner) for key, inner in value.items()}
+        return [whole(inner) for inner in value] if isinstance(value, list) else value
+
+    result: dict[str, Any] = whole(schema)
+    return result
+
+
 def parse_order_event(raw: bytes, now: datetime) -> OrderEvent:
     """The event in a request's raw body; also reads stored bytes again (``now`` = when they came).
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from console.api.bodies import read_body
-from console.api.order_schemas import OrderEventIn, parse_order_event
+from console.api.order_schemas import order_event_schema, parse_order_event
 from console.api.signatures import ShopSignatures, key_fits
 from console.deps import ConsoleDeps
 from desk.errors import InvalidInputError, NotFoundError
@@ -75,7 +75,7 @@ def order_router(deps: ConsoleDeps) -> APIRouter:
         openapi_extra={
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": OrderEventIn.model_json_schema()}},
+                "content": {"application/json": {"schema": order_event_schema()}},
             },
             "parameters": [
                 {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
