@@ -47,7 +47,7 @@ the same file again changes nothing.
 """
 
 # Small batches: a running service goes on answering customers in between.
-_BATCH = 100
+_BATCH = 25
 _BATCH_CHARACTERS = 1_000_000
 _SPOOLED_BYTES = 16 * 1024 * 1024
 _TOLD = 1000
