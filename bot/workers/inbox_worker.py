@@ -44,6 +44,7 @@ class InboxWorker:
         self._handlers = handlers
         self._owner = owner
         self._clock = clock
+        self._abandoned: list[Claim] = []
 
     async def run(self, is_stopping: Callable[[], bool]) -> None:
         """Works until told to stop; what is in hand is finished first."""
@@ -71,12 +72,19 @@ class InboxWorker:
             except LeaseLostError:
                 _log.warning("lane_lease_lost", lane=claim.lane)
                 return True
+            except StorageUnavailableError:
+                # Given back once storage is there again, or the customer would wait for the lease to end.
+                self._abandoned.append(claim)
+                raise
         return True
 
     async def _claim(self) -> tuple[Claim, InboxItem | None] | None:
         now = self._clock()
+        abandoned = tuple(self._abandoned)
 
         def work(unit: UnitOfWork) -> tuple[Claim, InboxItem | None] | None:
+            for claim in abandoned:
+                unit.inbox.release(claim)
             for claim in unit.inbox.claim_lanes(self._owner, 1, LEASE, now):
                 item = unit.inbox.find_head(claim, now)
                 if item is None:
@@ -84,7 +92,9 @@ class InboxWorker:
                 return claim, item
             return None
 
-        return await self._transactions.write(work, shared=True)
+        claimed = await self._transactions.write(work, shared=True)
+        self._abandoned = [claim for claim in self._abandoned if claim not in abandoned]
+        return claimed
 
     async def _work(self, claim: Claim, item: InboxItem, *, give_back: bool) -> InboxItem | None:
         """Works one item; in the same transaction it is marked done and the next one is fetched."""

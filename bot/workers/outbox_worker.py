@@ -59,6 +59,7 @@ class OutboxWorker:
         self._senders: Mapping[str, Sender] = {sender.channel: sender for sender in senders}
         self._owner = owner
         self._clock = clock
+        self._unrecorded: dict[int, tuple[Outgoing, str]] = {}
         stored = [sender for sender in senders if sender.capabilities.stores_in_database]
         self._stored_channels = [sender.channel for sender in stored]
         self._network_channels = [name for name in self._senders if name not in self._stored_channels]
@@ -77,8 +78,10 @@ class OutboxWorker:
     async def send_due(self) -> int:
         """Sends one round of what is due; says how many messages were worked on."""
         worked = await self._transactions.write(self._send_stored, shared=True)
-        if self._network_channels:
-            await self._transactions.write(self._settle_stuck)
+        for outgoing, provider_id in list(self._unrecorded.values()):
+            await self._record_sent(outgoing, provider_id)
+        is_sender = bool(self._network_channels) and await self._transactions.write(self._settle_stuck)
+        if is_sender:
             for outgoing in await self._transactions.read(self._find_network_due):
                 worked += 1
                 await self._send_over_network(outgoing)
@@ -141,9 +144,7 @@ class OutboxWorker:
             # Our own fault before or after the call: nobody knows whether it left.
             failure = OutcomeUnknownError(type(error).__name__)
         else:
-            await self._transactions.write(
-                lambda unit: self._settle_sent(unit, outgoing, receipt.provider_id)
-            )
+            await self._record_sent(outgoing, receipt.provider_id)
             return
         await self._transactions.write(lambda unit: self._settle_failed(unit, outgoing, failure))
 
@@ -168,20 +169,27 @@ class OutboxWorker:
         unit.outbox.mark_sending(outgoing_id, self._owner, now)
         return outgoing
 
+    async def _record_sent(self, outgoing: Outgoing, provider_id: str) -> None:
+        # What is known to have left is recorded late rather than sent again, should storage be away now.
+        self._unrecorded[outgoing.id] = (outgoing, provider_id)
+        await self._transactions.write(lambda unit: self._settle_sent(unit, outgoing, provider_id))
+        del self._unrecorded[outgoing.id]
+
     def _settle_sent(self, unit: UnitOfWork, outgoing: Outgoing, provider_id: str) -> None:
         if outgoing.conversation_id is not None:
             unit.conversations.lock(outgoing.conversation_id)
         unit.outbox.mark_sent(outgoing, provider_id, self._clock())
 
-    def _settle_stuck(self, unit: UnitOfWork) -> None:
-        """What a dead sender left in ``sending`` has an unknown outcome."""
+    def _settle_stuck(self, unit: UnitOfWork) -> bool:
+        """What a dead sender left in ``sending`` has an unknown outcome. False = another one is the sender."""
         now = self._clock()
         if not unit.leases.acquire(_LEASE_NAME, self._owner, LEASE, now):
-            return
+            return False
         stuck = unit.outbox.find_stuck(self._network_channels, self._owner, now)
         # Conversations are locked in id order, as in every transaction that locks more than one.
         for outgoing in sorted(stuck, key=lambda found: found.conversation_id or 0):
             self._settle_failed(unit, outgoing, OutcomeUnknownError("sender died while sending"))
+        return True
 
     def _settle_failed(self, unit: UnitOfWork, outgoing: Outgoing, error: Exception) -> None:
         now = self._clock()

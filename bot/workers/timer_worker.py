@@ -50,12 +50,13 @@ class TimerWorker:
                 await self._wakeups.wait("timers", LOOK_AGAIN)
 
     async def fire_due(self) -> int:
-        """Fires one batch of one kind; says how many timers were due."""
+        """Fires one batch of one kind; says how many timers were due, 0 while another process has the lease."""
         due = await self._transactions.read(lambda unit: unit.timers.find_due(self._clock(), BATCH))
         if not due:
             return 0
         try:
-            await self._fire(due)
+            if not await self._fire(due):
+                return 0
         except StorageUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary of one batch; each is then tried alone
@@ -65,19 +66,20 @@ class TimerWorker:
                 await self._fire_alone(timer)
         return len(due)
 
-    async def _fire(self, due: Sequence[Timer]) -> None:
+    async def _fire(self, due: Sequence[Timer]) -> bool:
         prepared = await self._service_desk.prepare_timers(due)
         now = self._clock()
 
-        def work(unit: UnitOfWork) -> None:
+        def work(unit: UnitOfWork) -> bool:
             if not unit.leases.acquire(_LEASE_NAME, self._owner, LEASE, now):
-                return
+                return False
             # Conversations first, in id order, then timers: the order that every transaction keeps.
             self._service_desk.lock_for_timers(unit, due)
             locked = unit.timers.lock([timer.id for timer in due], now)
             self._service_desk.fire_timers(unit, locked, prepared, now)
+            return True
 
-        await self._transactions.write(work)
+        return await self._transactions.write(work)
 
     async def _fire_alone(self, timer: Timer) -> None:
         try:
