@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,11 +26,17 @@ def add_to(program: typer.Typer) -> None:
 def serve() -> None:
     """启动服务：网页聊天、控制台、接口、后台任务。 Start everything; Ctrl-C stops it in good order."""
     settings = read_settings()
+    _make_private(settings.var_dir)
     for sentence in settings.secrets.notes:
         note(sentence)
     bring_up_to_date(settings)
     run(_serve(settings))
     note("已停止，数据都已存好。 Stopped; everything is stored.")
+
+
+def _make_private(folder: Path) -> None:
+    """Makes the data folder for its owner alone, before anything below it is made with looser parents."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 async def _serve(settings: Settings) -> None:
@@ -73,7 +80,9 @@ def demo(
     """启动演示店铺，数据单独放在 var/demo。 Serve a sample shop with its own data in var/demo."""
     from bot.demo.start import demo_settings, serve_demo
 
-    settings = demo_settings(read_settings())
+    real = read_settings()
+    _make_private(real.var_dir)
+    settings = demo_settings(real)
     run(serve_demo(settings, fresh=fresh, tell=note))
     note("演示已停止，数据留在 var/demo。 The demo has stopped; its data stay in var/demo.")
 
