@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from crash_shop import now
 from sqlalchemy import func, select
 from sqlmodel import Session
 
+from desk.case_opening import ALERT_TIMER
 from desk.values import OrderStatus
 from storage.reports import Reports
 from storage.sqlite_engine import make_engine
@@ -37,13 +38,17 @@ def reading(database: Path) -> Iterator[Session]:
         engine.dispose()
 
 
-def unfinished(session: Session) -> dict[str, int]:
-    """What still waits, or never will be done. Timers of the next seconds count as waiting."""
+def unfinished(session: Session, by: datetime) -> dict[str, int]:
+    """What still waits, or never will be done.
+
+    Args:
+        by: Timers due by then should have fired.
+    """
 
     def count(table: Any, *conditions: Any) -> int:
         return session.scalars(select(func.count()).select_from(table).where(*conditions)).one()
 
-    due = TIMERS.c.state == "pending", TIMERS.c.due_at <= now() + _SOON
+    due = TIMERS.c.state == "pending", TIMERS.c.due_at <= by
     return {
         "inbox items wait": count(INBOX, INBOX.c.state == "ready"),
         "lanes count work that is not there": count(LANES, LANES.c.pending > 0),
@@ -70,8 +75,22 @@ def count_lines(session: Session) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def read_records(database: Path) -> Records:
-    """Everything that the checker wants to know of a stopped server's database."""
+def nothing_waits(session: Session) -> bool:
+    """Whether all is done, also what is due in the next seconds, other than alerts, which never end."""
+    found = unfinished(session, now())
+    soon = select(func.count()).where(
+        TIMERS.c.state == "pending", TIMERS.c.due_at <= now() + _SOON, TIMERS.c.kind != ALERT_TIMER
+    )
+    waiting = [count for what, count in found.items() if "wait" in what or "are due" in what]
+    return not any(waiting) and not session.scalars(soon).one()
+
+
+def read_records(database: Path, by: datetime) -> Records:
+    """Everything that the checker wants to know of a stopped server's database.
+
+    Args:
+        by: When nothing was left to do.
+    """
     with reading(database) as session:
         raw: Any = session.connection().connection.dbapi_connection
         findings = [row[0] for row in raw.execute("PRAGMA integrity_check").fetchall() if row[0] != "ok"]
@@ -82,7 +101,7 @@ def read_records(database: Path) -> Records:
             orders=_orders(session),
             cases=_cases(session),
             lines=count_lines(session),
-            unfinished=unfinished(session),
+            unfinished=unfinished(session, by),
             accounting={
                 "delivered": counts.delivered,
                 "accounted": accounted,

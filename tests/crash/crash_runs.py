@@ -7,13 +7,15 @@ import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from random import Random
 
 from checker import find_faults
 from crash_lives import Launcher, Life, Place
-from crash_records import count_lines, read_records, reading, unfinished
+from crash_records import count_lines, nothing_waits, read_records, reading, unfinished
 from crash_scripts import World, buy, chat
+from crash_shop import now
 from driver import PATIENCE
 
 CHATTING = 6
@@ -44,13 +46,13 @@ async def play_story(
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(go_on())
             await script(world)
-            await _drain(place)
+            drained_at = await _drain(place)
             await _read_again(world, place)
             watching.cancel()
         faults = await _stop(launcher, place, lives)
     finally:
         await world.close()
-    faults += find_faults(world.history, read_records(place.database))
+    faults += find_faults(world.history, read_records(place.database, drained_at))
     return first.status == -signal.SIGKILL, first.commits, faults
 
 
@@ -73,12 +75,12 @@ async def play_load(launcher: Launcher, place: Place, kills: int, seed: int) -> 
                 life = launcher.start(place)
                 lives.append(life)
             stop.set()
-        await _drain(place)
+        drained_at = await _drain(place)
         await _read_again(world, place)
         faults = await _stop(launcher, place, lives)
     finally:
         await world.close()
-    faults += find_faults(world.history, read_records(place.database))
+    faults += find_faults(world.history, read_records(place.database, drained_at))
     messages = sum(len(chat.said) for chat in world.history.chats)
     print(f"{kills} kills: {messages} messages, {len(world.history.orders)} orders")
     return faults
@@ -91,17 +93,16 @@ def copy_place(source: Place, folder: Path) -> Place:
     return place
 
 
-async def _drain(place: Place) -> None:
-    """Waits until nothing is left to do."""
+async def _drain(place: Place) -> datetime:
+    """Waits until nothing is left to do; returns when that was."""
     deadline = time.monotonic() + PATIENCE
-    waiting: dict[str, int] = {}
     while time.monotonic() < deadline:
         with reading(place.database) as session:
-            waiting = unfinished(session)
-        if not any(count for what, count in waiting.items() if "wait" in what or "are due" in what):
-            return
+            if nothing_waits(session):
+                return now()
         await asyncio.sleep(0.1)
-    raise AssertionError(f"never done: {waiting}")
+    with reading(place.database) as session:
+        raise AssertionError(f"never done: {unfinished(session, now())}")
 
 
 async def _read_again(world: World, place: Place) -> None:
