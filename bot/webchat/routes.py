@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from importlib import resources
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from bot.webchat import api_schema, messages, rate_limit
 from bot.webchat.rate_limit import RateLimit
@@ -22,6 +25,7 @@ from desk.ports import Wakeups
 from desk.service_desk import ServiceDesk
 
 MOST_BYTES = 64 * 1024
+SLOWEST_SECONDS = 15.0
 _SESSIONS_REMEMBERED = 10_000
 _TYPES = {"css": "text/css", "js": "text/javascript", "html": "text/html", "svg": "image/svg+xml"}
 _CSP = (
@@ -230,16 +234,24 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def read_body(request: Request) -> bytes:
-    """Reads at most 64 KiB.
+    """Reads at most 64 KiB within 15 seconds.
 
     Raises:
         InvalidInputError: More than that.
+        HTTPException: 408 when it takes longer, 400 when the browser goes away meanwhile.
     """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise InvalidInputError("body", f"must have at most {MOST_BYTES} bytes")
+    try:
+        async with asyncio.timeout(SLOWEST_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise InvalidInputError("body", f"must have at most {MOST_BYTES} bytes")
+    except TimeoutError:
+        raise HTTPException(408) from None
+    except ClientDisconnect:
+        # A phone that loses its network is no fault of ours, and nobody hears the answer.
+        raise HTTPException(400) from None
     return bytes(body)
 
 

@@ -1,4 +1,4 @@
-"""The application's door: requests byte for byte as a client may send them, each answer counted and timed."""
+"""The application's door: requests byte for byte as a client may send them, each answer timed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,6 @@ class Door:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.count = 0
 
     async def ask(
         self,
@@ -58,15 +57,16 @@ class Door:
         headers: Headers = (),
         body: bytes = b"",
         address: str = "203.0.113.1",
+        ending: str = "",
     ) -> Answer:
         """One request; fails for an answer that is a server's fault, or late.
 
         Args:
             path: Percent-encoded, as it stands in the request line.
             address: Where the client comes from.
+            ending: What follows the body that should go on: ``gone`` or ``silent``.
         """
-        self.count += 1
-        arguments = (method, path, query, tuple(headers), body, address)
+        arguments = (method, path, query, tuple(headers), body, address, ending)
         answer, seconds = await self._timed(arguments)
         if seconds > LONGEST_SECONDS:
             # A machine that was busy elsewhere is no hang; an input that takes long takes long again.
@@ -83,7 +83,14 @@ class Door:
         return answer, time.perf_counter() - began
 
     async def _ask(
-        self, method: str, path: str, query: bytes, headers: Headers, body: bytes, address: str
+        self,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: Headers,
+        body: bytes,
+        address: str,
+        ending: str,
     ) -> Answer:
         parts = [body[at : at + _CHUNK] for at in range(0, len(body), _CHUNK)] or [b""]
         gone = asyncio.Event()
@@ -94,8 +101,9 @@ class Door:
         async def receive() -> dict[str, Any]:
             if parts:
                 part = parts.pop(0)
-                return {"type": "http.request", "body": part, "more_body": bool(parts)}
-            await gone.wait()
+                return {"type": "http.request", "body": part, "more_body": bool(parts or ending)}
+            if ending != "gone":
+                await gone.wait()
             return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import corpus
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from odd_chat import Page, as_stored, check_refusal, is_takable
@@ -197,6 +198,29 @@ def test_five_megabytes_are_refused_at_every_door_and_nothing_is_stored(tmp_path
                 )
             )
             assert 400 <= answer.status < 500, (path, answer.status)
+        assert do(rows_of(shop)) == before
+
+    play_examples(tmp_path, story)
+
+
+_BODIES = ["/api/v1/chat/sessions", "/api/v1/chat/messages", "/api/v1/chat/seen", "/api/v1/orders/events"]
+
+
+@pytest.mark.parametrize("path", _BODIES)
+def test_a_body_that_breaks_off_or_never_ends_is_not_our_fault(
+    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.webchat.routes.SLOWEST_SECONDS", 0.2)
+    monkeypatch.setattr("console.api.bodies._SLOWEST", 0.2)
+
+    def story(shop: Shop, door: Door, do: Do) -> None:
+        page = do(Page.open(door, 1))
+        before = do(rows_of(shop))
+        body = b'{"client_msg_id":"half","text":"half a mess'
+        for ending, status in (("gone", 400), ("silent", 408)):
+            answer = do(door.ask("POST", path, headers=[page.bearer], body=body, ending=ending))
+            assert answer.status == status
+            check_refusal(answer)
         assert do(rows_of(shop)) == before
 
     play_examples(tmp_path, story)
