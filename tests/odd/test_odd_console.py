@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, quote_from_bytes, urlencode
 
 import corpus
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from odd_crowd import CSRF, WRITTEN, Crowd, gather, sign_in
@@ -76,6 +77,24 @@ def test_odd_words_are_shown_as_text_on_every_page(tmp_path: Path) -> None:
         do(look())
 
     play_examples(tmp_path, story)
+
+
+# Payloads that are only dangerous in another place than between tags.
+_TEXT_ONLY = {
+    "javascript_link", "markdown_link", "entities", "overlong_entity", "angle_full_width", "markdown_specials",
+    "attribute_focus", "dangling", "broken_tag", "broken_name",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(set(corpus.XSS) - _TEXT_ONLY))
+def test_the_reader_of_pages_would_see_markup_that_came_through(name: str) -> None:
+    page = PageReader()
+    page.feed(f"<!doctype html><main><p>{corpus.XSS[name]}</p></main>")
+    page.close()
+    assert page.faults != []
+    attribute = PageReader()
+    attribute.feed(f'<!doctype html><input value="{corpus.XSS["attribute_focus"]}">')
+    assert attribute.faults != []
 
 
 def _find_all(shown: str, texts: list[str], *, multiline: bool) -> None:
