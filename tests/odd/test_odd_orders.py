@@ -254,7 +254,7 @@ def test_odd_but_valid_words_are_stored_and_shown_as_they_are(tmp_path: Path) ->
             # The one exception has a test of its own, below.
             assert item in shown or "{number}" in item
 
-        @odd_settings(30)
+        @odd_settings(15)
         @given(plain_texts(100), plain_texts(128), plain_texts(100), plain_texts(100))
         def examples(order_id: str, name: str, item: str, carrier: str) -> None:
             do(order(order_id, name, item, carrier))
