@@ -39,6 +39,8 @@ sys.path.insert(0, str(ROOT))
 
 POSTS_EACH = 15
 QUESTION = "什么时候发货"
+LONGEST = 240
+"""Seconds; then it gives up."""
 
 
 @dataclass(slots=True)
@@ -337,7 +339,7 @@ def main() -> None:
             running(["-m", "bot", "serve"], port, environ),
             running([__file__, "--peer", name, str(peer_port)], peer_port, {}),
         ):
-            asyncio.run(measure(arguments, Path(name), port, peer_port))
+            asyncio.run(asyncio.wait_for(measure(arguments, Path(name), port, peer_port), LONGEST))
 
 
 if __name__ == "__main__":
