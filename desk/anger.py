@@ -146,6 +146,11 @@ _GIVEN = re.compile(
     r"(?:给|打|写|留|送|等着|等|收|吃|必须|直接|严重|绝对|果断|强烈|坚决|准备|要|去|小心|信不信我|赏|就|只能)"
     r"(?:你们?|你家|个|一个|一条|了|上|店|贵店|店铺|商家|卖家|收|吃|我|的|到|大大的|超级|您|追加|五星){0,3}$|^(?:超级|大大的|极度|一个|大)?$"
 )
+# What is to become of a review that is there already.
+_REVIEW_UNDONE = re.compile(
+    r"^(?:要|想|到底|应该|该)?(?:怎么|怎样|如何|咋|可以|可不可以|能不能|能否|能|哪里|在哪里?)(?:才能|才|能|可以|去)?(?:样)?(?:删|改|修改|撤|取消|消除|消掉|去掉|隐藏)"
+    r"|^(?:删|改|撤|消)(?:除|改|销|回)?(?:不了|不掉|不得|得了|得掉)"
+)
 _ABOUT_YOU = re.compile(
     r"^(?:到)?(?:你们?|你家|贵店|商家|客服|卖家|店铺|店家|这家|这个店|无良|垃圾|骗子|假货|$|见|热线|处理|了|吧|啊|伺候|警告|渠道|电话|入口|走起)"
 )
@@ -167,7 +172,7 @@ def _is_own(words: str, match: re.Match[str]) -> bool:
     if _NEGATED_THREAT.search(before) or _OTHERS_BEFORE.search(before):
         return False
     if match[0] == "差评":
-        return bool(_GIVEN.search(before)) and not _asks(before, after)
+        return bool(_GIVEN.search(before)) and not (_asks(before, after) or _REVIEW_UNDONE.search(after))
     if _HOW.search(before):
         return bool(_ABOUT_YOU.search(after))
     if _WISH_BEFORE.search(before):

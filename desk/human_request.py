@@ -63,6 +63,7 @@ _WISHES = tuple(
         # A person without the word for one.
         rf"^{_BEFORE}(?:找|叫|来|换|让|派)(?:个|一个|位)(?:活|真|懂的?|会说话的?|能解决(?:问题|事)?的?|管事的?|明白)?人"
         r"(?:来(?!装|安|修|取|拿|送|收|搬)|吧|跟我|和我|给我|帮我|处理|解决|说话|说|聊|回|服务|接待|出来|行不行|好吗|$)",
+        rf"^{_BEFORE}找人{_AFTER}$",
         r"(?:我|想|要)(?:跟|和|与|同)(?:真的|活的|真正的)?(?:个|一个)?(?:真的?|活)?人(?:说话|聊|沟通|对话|谈|讲话)",
         # No machine.
         r"(?:不要|不想要?|不喜欢|不愿意?|不需要|别|别让|别用|别拿|讨厌|拒绝|受不了)(?:再|跟|和|与|同|让|用|对着|看|你们?|这个|什么|智能|这种){0,3}"
@@ -139,6 +140,18 @@ _PROCESS = re.compile(
     r"|还是(?:机器|真人|ai|人工的|智能|自动)|(?:机器|ai|机器人|自动)还是|^(?:你|您|你们)?(?:这|这里|那边)?(?:现在)?(?:是|不是)(?!要|想|说).{0,10}(?:吗|么|吧)?$"
 )
 
+_TIME = (
+    r"(?:几点钟?|什么时间|哪个时间段?|时间段|晚上|今晚|夜里|夜间|半夜|深夜|凌晨|早上|早晨|早|上午|中午|下午|晚|白天|周末|双休日"
+    r"|(?:周|星期|礼拜)[一二三四五六日天末]|节假日|假期|放假|春节|过年|国庆|元旦|五一|24小时|全天|每天|平时|工作日|明天|后天"
+    r"|[0-9一二两三四五六七八九十]{1,3}点半?钟?)"
+)
+# When somebody is there is a question; that nobody is there now is none.
+_HOURS = re.compile(
+    rf"^(?:请问|你好|您好|亲|那么?|你们?|您|你家|店里|贵店|这里|这边|一般|今天|是|在)*+{_TIME}"
+    rf"(?:{_TIME}|到|至|和|及|或|之后|以后|后|之前|以前|前|期间|的时候|时|也|还|都|是|会|就|才|能|一直|一般|的|了){{0,12}}"
+    rf"(?:有没有|有){_GAP}(?:{_STRONG}|{_CARE})(?:在线|在岗|在|上班|值班|服务|接待|回复)?(?:吗|么|嘛|没有|没|不|啊|呀|呢|的){{0,3}}$"
+)
+
 
 def asks_for_person(text: str) -> str | None:
     """Returns the words, folded, in which the customer asks for a person, or None.
@@ -168,7 +181,7 @@ def declines_person(text: str) -> bool:
 
 
 def _wish(words: str) -> str | None:
-    if _declines(words) or _PROCESS.search(words) or _REPORTED.search(words):
+    if _declines(words) or any(talk.search(words) for talk in (_PROCESS, _REPORTED, _HOURS)):
         return None
     if _LONG_AGO.search(words) and not _STILL.search(words):
         return None

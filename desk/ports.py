@@ -8,7 +8,7 @@ through one of them, so that it is stored whole or not at all. Repositories take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -272,8 +272,15 @@ class TimerStore(Protocol):
         """Ends a pending timer; does nothing otherwise."""
         ...
 
-    def find_due(self, now: datetime, limit: int) -> Sequence[Timer]:
-        """Due pending timers of the one kind whose oldest is due longest; nothing is locked."""
+    def find_due(
+        self, now: datetime, limit: int, only: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> Sequence[Timer]:
+        """Due pending timers of the one kind whose oldest is due longest; nothing is locked.
+
+        Args:
+            only: Other kinds are passed over; None = none is.
+            without: These kinds are passed over.
+        """
         ...
 
     def lock(self, ids: Sequence[int], now: datetime) -> Sequence[Timer]:
@@ -310,8 +317,16 @@ class IdentityStore(Protocol):
 
     def find_contact_by_buyer(self, buyer_id: str) -> Contact | None: ...
 
-    def set_buyer(self, contact_id: int, buyer_id: str, name: str, phone: str) -> None:
-        """Makes the contact that buyer, or refreshes name and phone (empty ones overwrite nothing)."""
+    def set_buyer(self, contact_id: int, buyer_id: str, name: str, phone: str) -> int:
+        """Makes the contact that buyer, or refreshes name and phone (empty ones overwrite nothing).
+
+        Returns:
+            The contact that is that buyer now: this one, or another that was it before or became it at
+            the same time. Nothing is changed then, because people never merge by this.
+
+        Raises:
+            ConflictError: This contact is another buyer.
+        """
         ...
 
     def move_to_contact(self, identity_id: int, contact_id: int, reason: str, now: datetime) -> None:
@@ -414,6 +429,10 @@ class OrderStore(Protocol):
         ...
 
     def lock(self, external_id: str) -> Order | None: ...
+
+    def lock_by_id(self, order_id: int) -> Order:
+        """Locks and returns the order, as whoever held it before has left it."""
+        ...
 
     def get(self, order_id: int) -> Order: ...
 
@@ -586,7 +605,9 @@ class StaffStore(Protocol):
         """The member and their password hash."""
         ...
 
-    def all(self) -> Sequence[StaffMember]: ...
+    def all(self, *, for_update: bool = False) -> Sequence[StaffMember]:
+        """Everybody, also those disabled; ``for_update`` locks them all, so that nobody changes meanwhile."""
+        ...
 
     def change(
         self,

@@ -7,7 +7,7 @@ Times are aware UTC ``datetime``; money is an integer of minor units with an ISO
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -127,7 +127,6 @@ class PromptKind(StrEnum):
     SURVEY_RATING = "survey_rating"
     SURVEY_COMMENT = "survey_comment"
     HELPED = "helped"
-    QUICK = "quick"
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +360,7 @@ class Order:
 class SurveyState(StrEnum):
     """Where a survey stands.
 
-    scheduled → asking → (answering →) done; or skipped, uncertain, expired on the way.
+    scheduled → asking → (answering →) done; or skipped, expired on the way.
     """
 
     SCHEDULED = "scheduled"
@@ -563,7 +562,6 @@ class DeadLetter:
 
     Attributes:
         origin: ``inbox``, ``outbox`` or ``timer``.
-        summary: Identifiers and kind; never the customer's words.
         body: The raw text, for those who may see it.
     """
 
@@ -601,10 +599,3 @@ class ChannelCapabilities:
     replies_per_window: int | None = None
     pulls: bool = False
     media: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ShopVariables:
-    """What ``{shop_name}`` and the like stand for in answers."""
-
-    values: Mapping[str, str] = field(default_factory=dict)

@@ -279,9 +279,10 @@ class _Erasure:
                 tracking_no="",
                 erased_at=self._now,
             )
-        self._delete(
-            ORDER_LINKS, and_(ORDER_LINKS.c.order_id.in_(self._orders), ORDER_LINKS.c.identity_id.is_(None))
-        )
+        # Whoever still has such a link, or a session of the person erased, gets at no order by it.
+        unused = and_(ORDER_LINKS.c.order_id.in_(self._orders), ORDER_LINKS.c.identity_id.is_(None))
+        self._delete(ORDER_LINKS, or_(unused, ORDER_LINKS.c.identity_id.in_(self._identities)))
+        self._delete(ORDER_BINDINGS, ORDER_BINDINGS.c.identity_id.in_(self._identities))
 
     def _clear_events(self, lane: str) -> None:
         """Takes the buyer out of the raw events of one order; those not worked yet still count."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from secrets import token_urlsafe
 
 from sqlalchemy import Table, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
@@ -74,23 +75,34 @@ class SqlIdentityStore:
         row = self._session.execute(_CONTACT.where(CONTACTS.c.buyer_id == buyer_id)).one_or_none()
         return None if row is None else _contact(row)
 
-    def set_buyer(self, contact_id: int, buyer_id: str, name: str, phone: str) -> None:
-        """Makes the contact that buyer, or refreshes name and phone (empty ones overwrite nothing).
-
-        Raises:
-            ConflictError: The contact is another buyer, or the buyer another contact: people never
-                merge by this.
-            NotFoundError: There is no such contact.
-        """
+    def set_buyer(self, contact_id: int, buyer_id: str, name: str, phone: str) -> int:
+        """See ``IdentityStore.set_buyer``."""
         contact = self.get_contact(contact_id)
+        if contact.buyer_id not in (None, buyer_id):
+            raise ConflictError(f"contact {contact_id} is another buyer")
         holder = self.find_contact_by_buyer(buyer_id)
-        if contact.buyer_id not in (None, buyer_id) or (holder is not None and holder.id != contact_id):
-            raise ConflictError(f"contact {contact_id} cannot become that buyer")
-        self._session.execute(
+        if holder is not None and holder.id != contact_id:
+            return holder.id
+        become = (
             update(CONTACTS)
-            .where(CONTACTS.c.id == contact_id)
+            .where(
+                CONTACTS.c.id == contact_id,
+                or_(CONTACTS.c.buyer_id.is_(None), CONTACTS.c.buyer_id == buyer_id),
+            )
             .values(buyer_id=buyer_id, name=name or CONTACTS.c.name, phone=phone or CONTACTS.c.phone)
         )
+        try:
+            with self._session.begin_nested():
+                became = change(self._session, become)
+        except IntegrityError:
+            # Another transaction made another contact that buyer between our look and our write.
+            holder = self.find_contact_by_buyer(buyer_id)
+            if holder is None:
+                raise
+            return holder.id
+        if not became:
+            raise ConflictError(f"contact {contact_id} has become another buyer")
+        return contact_id
 
     def move_to_contact(self, identity_id: int, contact_id: int, reason: str, now: datetime) -> None:
         """Joins an identity to another contact; recorded so that staff can undo it."""

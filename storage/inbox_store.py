@@ -23,6 +23,8 @@ from storage.statements import (
 )
 from storage.tables.work import INBOX, LANES, InboxState
 
+# A lane waits for a minute at most; what waits longer was set by a clock that has stepped back since.
+_LONGEST_WAIT = timedelta(minutes=2)
 _READY = INBOX.c.state == word(InboxState.READY)
 _KEYS = (
     select(INBOX.c.body_hash, INBOX.c.received_at)
@@ -89,7 +91,7 @@ class SqlInboxStore:
             select(LANES.c.name)
             .where(
                 LANES.c.pending > 0,
-                or_(LANES.c.not_before.is_(None), LANES.c.not_before <= now),
+                _may_go_on(now),
                 self._free(owner, now),
             )
             .order_by(LANES.c.ready_since, LANES.c.name)
@@ -128,7 +130,7 @@ class SqlInboxStore:
                 INBOX.c.lane == claim.lane,
                 _READY,
                 _held(claim),
-                or_(LANES.c.not_before.is_(None), LANES.c.not_before <= now),
+                _may_go_on(now),
             )
             .order_by(INBOX.c.id)
             .limit(1)
@@ -235,6 +237,14 @@ def _add_to_lane(postgres: bool) -> Executable:
             "pending": LANES.c.pending + 1,
             "ready_since": func.coalesce(LANES.c.ready_since, insert.excluded.ready_since),
         },
+    )
+
+
+def _may_go_on(now: datetime) -> ColumnElement[bool]:
+    return or_(
+        LANES.c.not_before.is_(None),
+        LANES.c.not_before <= now,
+        LANES.c.not_before > now + _LONGEST_WAIT,
     )
 
 

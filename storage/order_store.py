@@ -70,6 +70,14 @@ class SqlOrderStore:
         row = self._lock_row(external_id)
         return None if row is None else to_orders(self._session, [row])[0]
 
+    def lock_by_id(self, order_id: int) -> Order:
+        """Locks and returns the order, as whoever held it before has left it.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return to_orders(self._session, [self._lock_row_by_id(order_id)])[0]
+
     def get(self, order_id: int) -> Order:
         """Returns the order.
 

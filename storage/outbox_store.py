@@ -39,12 +39,17 @@ from storage.statements import (
     ring_after_commit,
     word,
 )
+from storage.survey_questions import asked_survey_id
+from storage.tables.care import SURVEYS
 from storage.tables.people import BUTTONS, CONVERSATIONS, IDENTITIES, MESSAGES
 from storage.tables.work import LEASES, OUTBOX
 
 _STUCK_AFTER = timedelta(minutes=2)
 # An owner without a lease is dead, but it may have lost it only just now with a call in flight.
 _CALL_MAY_TAKE = timedelta(seconds=20)
+# A channel may demand a wait of up to an hour; what waits longer was set by a clock that stepped back.
+_LONGEST_WAIT = timedelta(minutes=65)
+_CLOCKS_MAY_DIFFER = timedelta(minutes=2)
 
 _ENDS = frozenset({Delivery.WITHHELD, Delivery.UNCERTAIN, Delivery.UNREACHABLE, Delivery.DEAD})
 _QUEUED = OUTBOX.c.state == word(Delivery.QUEUED)
@@ -156,7 +161,7 @@ class SqlOutboxStore:
             OUTGOING.where(
                 _QUEUED,
                 OUTBOX.c.channel.in_(channels),
-                OUTBOX.c.not_before <= now,
+                _may_leave(now),
                 ~exists().where(
                     ahead.c.lane == OUTBOX.c.lane,
                     ahead.c.channel == OUTBOX.c.channel,
@@ -239,6 +244,14 @@ class SqlOutboxStore:
             .where(MESSAGES.c.id == outgoing.message_id)
             .values(seq=seq, delivery=Delivery.SENT.value, sent_at=now)
         )
+        asked = asked_survey_id(outgoing.dedupe_key)
+        if asked is not None:
+            # It may have died before, and been replayed, or have been taken for lost.
+            self._session.execute(
+                update(SURVEYS)
+                .where(SURVEYS.c.id == asked, SURVEYS.c.outcome_unknown)
+                .values(outcome_unknown=False)
+            )
         ring_after_commit(self._session, f"events:{outgoing.conversation_id}")
 
     def requeue(self, outgoing_id: int, not_before: datetime, error: str, *, maybe_duplicate: bool) -> None:
@@ -306,6 +319,17 @@ class SqlOutboxStore:
             LEASES.c.owner == OUTBOX.c.sending_owner,
             LEASES.c.leased_until > lease_clock(self._session, now),
         )
+
+
+def _may_leave(now: datetime) -> ColumnElement[bool]:
+    """A queued row need not wait. No clock that steps back may make it wait for what it never had to."""
+    return or_(
+        OUTBOX.c.not_before <= now,
+        OUTBOX.c.attempts == 0,
+        OUTBOX.c.not_before > now + _LONGEST_WAIT,
+        # Its last call lies ahead, so its wait was measured by another clock.
+        OUTBOX.c.sending_at > now + _CLOCKS_MAY_DIFFER,
+    )
 
 
 def _with_button_ids(prompt: Prompt | None) -> Prompt | None:

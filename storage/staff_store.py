@@ -66,9 +66,16 @@ class SqlStaffStore:
         row = self._session.exec(select(StaffRow).where(col(StaffRow.login) == fold_login(login))).first()
         return None if row is None else (to_member(row), row.password_hash)
 
-    def all(self) -> Sequence[StaffMember]:
-        """Returns everybody, also those disabled, in the order in which they were added."""
-        return [to_member(row) for row in self._session.exec(select(StaffRow).order_by(col(StaffRow.id)))]
+    def all(self, *, for_update: bool = False) -> Sequence[StaffMember]:
+        """Returns everybody, also those disabled, in the order in which they were added.
+
+        ``for_update`` locks them all first, in that order, so that nobody changes meanwhile.
+        """
+        query = select(StaffRow).order_by(col(StaffRow.id))
+        if for_update:
+            # Not against those who only name a member, as whoever writes to the audit does.
+            query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+        return [to_member(row) for row in self._session.exec(query)]
 
     def change(
         self,
@@ -84,7 +91,8 @@ class SqlStaffStore:
         Raises:
             NotFoundError: There is no such member.
         """
-        row = self._session.get(StaffRow, staff_id, with_for_update=True, populate_existing=True)
+        lock = {"key_share": True}
+        row = self._session.get(StaffRow, staff_id, with_for_update=lock, populate_existing=True)
         if row is None:
             raise NotFoundError(f"no staff member {staff_id}")
         ends_sessions = password_hash is not None or disabled is True or role not in (None, Role(row.role))

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import String, cast, exists, literal
 from sqlalchemy.sql.elements import ColumnElement
 
 from desk.values import Delivery
 from storage.tables.care import SURVEYS
 from storage.tables.work import OUTBOX
+
+_QUESTION_KEY = re.compile(r"survey:([0-9]+):ask")
+
+
+def asked_survey_id(dedupe_key: str) -> int | None:
+    """Returns the id of the survey whose question is stored under the key; None = it is another message."""
+    question = _QUESTION_KEY.fullmatch(dedupe_key)
+    return None if question is None else int(question[1])
 
 
 def question_unsent() -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,11 +57,21 @@ class SqlTimerStore:
             .values(state=TimerState.CANCELLED.value, generation=TIMERS.c.generation + 1)
         )
 
-    def find_due(self, now: datetime, limit: int) -> Sequence[Timer]:
-        """Due pending timers of the one kind whose oldest is due longest; nothing is locked."""
+    def find_due(
+        self, now: datetime, limit: int, only: Collection[str] | None = None, without: Collection[str] = ()
+    ) -> Sequence[Timer]:
+        """Due pending timers of the one kind whose oldest is due longest; nothing is locked.
+
+        Args:
+            only: Other kinds are passed over; None = none is.
+            without: These kinds are passed over.
+        """
+        wanted = [] if only is None else [TIMERS.c.kind.in_(only)]
+        if without:
+            wanted.append(TIMERS.c.kind.not_in(without))
         kind = (
             select(TIMERS.c.kind)
-            .where(_PENDING, TIMERS.c.due_at <= now)
+            .where(_PENDING, TIMERS.c.due_at <= now, *wanted)
             .order_by(TIMERS.c.due_at, TIMERS.c.id)
             .limit(1)
             .scalar_subquery()

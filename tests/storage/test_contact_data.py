@@ -17,6 +17,7 @@ from care_stories import (
     bound,
     customer,
     delivery_of,
+    digest_of,
     event,
     hears,
     order,
@@ -262,6 +263,26 @@ def test_who_writes_again_after_erasure_is_somebody_new(database: Backend) -> No
     again = customer(database, f"{CANARY}-chat-5", "webchat")
     assert again.contact_id != story.who.contact_id
     assert again.conversation.id != story.who.conversation.id
+
+
+def test_after_erasure_nobody_sees_an_order_through_what_was_bound(database: Backend) -> None:
+    story = told(database)
+    gift = order(database, "B-1", buyer="other")
+    used = bound(database, story.who, gift)
+    unused = digest_of(
+        database.run(lambda unit: unit.orders.get_or_create_link(story.bought.id, NOW + DAY, NOW))
+    )
+    friend = customer(database, "2")
+    bound(database, friend, gift)
+    changed = erase(database, story)
+    erased = story.who.identity.id
+    assert database.run(lambda unit: unit.orders.find_of_identity(erased, 5)) == []
+    assert database.run(lambda unit: unit.identities.find_bound_to_order(story.bought.id)) == []
+    for digest in (used, unused):
+        assert database.run(lambda unit, digest=digest: unit.orders.find_link(digest)) is None
+    assert (changed["order_bindings"], changed["order_links"]) == (4, 5)
+    kept = database.run(lambda unit: unit.orders.find_of_identity(friend.identity.id, 5))
+    assert [one.id for one in kept] == [gift.id]
 
 
 def test_erasure_leaves_everybody_else_alone(database: Backend) -> None:

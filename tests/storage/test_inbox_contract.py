@@ -235,6 +235,26 @@ def test_a_failed_item_holds_up_its_own_lane_only(database: Backend) -> None:
     assert following.source_key == "b"
 
 
+def test_a_clock_that_steps_back_holds_up_no_lane(database: Backend) -> None:
+    put(database, "chat:1", "a")
+    claim = claim_one(database)
+    item = head(database, claim)
+    assert item is not None
+
+    def fail(unit: SqlUnitOfWork) -> None:
+        unit.inbox.retry(claim, item.id, "TimeoutError", NOW + 60 * SECOND)
+        unit.inbox.release(claim)
+
+    database.run(fail)
+    little = NOW - 60 * SECOND
+    assert database.run(lambda unit: unit.inbox.claim_lanes("worker-1", 5, LEASE, little)) == []
+    much = NOW - timedelta(hours=1)
+    again = claim_one(database, at=much)
+    found = head(database, again, at=much)
+    assert found is not None
+    assert (found.source_key, found.attempts) == ("a", 1)
+
+
 def test_a_poisonous_item_is_buried_and_can_be_replayed(database: Backend) -> None:
     put(database, "chat:1", "a", body="{broken")
     put(database, "chat:1", "b")

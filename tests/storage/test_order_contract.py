@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import pytest
 from care_stories import DAY, HOUR, NOW, bound, customer, digest_of, event, order
 from contract_backend import Backend
@@ -91,9 +93,31 @@ def test_an_unknown_order_is_said_to_be_unknown(database: Backend) -> None:
     with pytest.raises(NotFoundError):
         database.run(lambda unit: unit.orders.get(7))
     with pytest.raises(NotFoundError):
+        database.run(lambda unit: unit.orders.lock_by_id(7))
+    with pytest.raises(NotFoundError):
         database.run(lambda unit: unit.orders.get_or_create_link(7, NOW + DAY, NOW))
     with pytest.raises(NotFoundError):
         database.run(lambda unit: unit.orders.set_delivered_at(7, NOW))
+
+
+def test_who_locks_an_order_sees_what_the_one_before_wrote(postgresql: Backend) -> None:
+    bought = order(postgresql)
+    refunded = event(OrderStatus.REFUNDED, at=NOW + HOUR)
+    is_locked, has_read = Event(), Event()
+
+    def refund(unit: SqlUnitOfWork) -> OrderStatus:
+        unit.orders.lock_by_id(bought.id)
+        is_locked.set()
+        assert has_read.wait(10)
+        return unit.orders.save(refunded, None, None, NOW).status
+
+    def decide(unit: SqlUnitOfWork) -> OrderStatus:
+        assert is_locked.wait(10)
+        assert unit.orders.get(bought.id).status is OrderStatus.SHIPPED
+        has_read.set()
+        return unit.orders.lock_by_id(bought.id).status
+
+    assert postgresql.run_together([refund, decide]) == [OrderStatus.REFUNDED] * 2
 
 
 def test_the_current_link_stays_until_it_is_used_or_dies(database: Backend) -> None:

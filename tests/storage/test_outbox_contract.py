@@ -28,6 +28,8 @@ from storage.unit_of_work import SqlUnitOfWork
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 LEASE = timedelta(minutes=1)
 CHANNELS = ("telegram", "web")
 STARS = Prompt(
@@ -248,6 +250,43 @@ def test_a_failed_try_waits_and_holds_up_its_lane(database: Backend) -> None:
     assert due(database, at=NOW + 9 * SECOND) == []
     (again,) = due(database, at=NOW + 10 * SECOND)
     assert (again.text, again.attempts, again.maybe_duplicate) == ("一", 1, True)
+
+
+def test_a_clock_that_steps_back_holds_up_no_reply(database: Backend) -> None:
+    say(database, talk(database), "您好")
+    assert [each.text for each in due(database, at=NOW - HOUR)] == ["您好"]
+
+
+def test_a_wait_that_the_channel_demanded_is_kept_for_an_hour(database: Backend) -> None:
+    say(database, talk(database), "您好")
+    outgoing = start(database)
+    database.run(
+        lambda unit: unit.outbox.requeue(outgoing.id, NOW + HOUR, "NotSentError", maybe_duplicate=False)
+    )
+    assert due(database, at=NOW) == []
+    assert due(database, at=NOW + 59 * MINUTE) == []
+    assert len(due(database, at=NOW + HOUR)) == 1
+
+
+@pytest.mark.parametrize("step", [10 * MINUTE, HOUR, 30 * HOUR], ids=str)
+def test_a_clock_that_steps_back_holds_up_no_retry(database: Backend, step: timedelta) -> None:
+    say(database, talk(database), "您好")
+    outgoing = start(database)
+    database.run(
+        lambda unit: unit.outbox.requeue(outgoing.id, NOW + MINUTE, "NotSentError", maybe_duplicate=False)
+    )
+    assert len(due(database, at=NOW - step)) == 1
+
+
+def test_a_wait_that_no_channel_can_have_demanded_is_none(database: Backend) -> None:
+    """A row without the time of its call is judged by the longest wait there is."""
+    say(database, talk(database), "您好")
+    (outgoing,) = due(database)
+    database.run(
+        lambda unit: unit.outbox.requeue(outgoing.id, NOW + HOUR, "NotSentError", maybe_duplicate=False)
+    )
+    assert due(database, at=NOW - 5 * MINUTE) == []
+    assert len(due(database, at=NOW - 6 * MINUTE)) == 1
 
 
 def test_what_may_be_a_duplicate_stays_one(database: Backend) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from time import sleep
 
 import pytest
@@ -126,7 +127,8 @@ def test_what_is_not_there_is_said_so(database: Backend) -> None:
 
 def test_a_contact_becomes_a_buyer_and_is_refreshed(database: Backend) -> None:
     contact_id = open_identity(database)[0].contact_id
-    database.run(lambda unit: unit.identities.set_buyer(contact_id, "b-1", "王芳", "13800000000"))
+    became = database.run(lambda unit: unit.identities.set_buyer(contact_id, "b-1", "王芳", "13800000000"))
+    assert became == contact_id
     database.run(lambda unit: unit.identities.set_buyer(contact_id, "b-1", "", ""))
     contact = database.run(lambda unit: unit.identities.find_contact_by_buyer("b-1"))
     assert contact is not None
@@ -141,8 +143,47 @@ def test_two_buyers_are_never_one_contact(database: Backend) -> None:
     database.run(lambda unit: unit.identities.set_buyer(first, "b-1", "", ""))
     with pytest.raises(ConflictError):
         database.run(lambda unit: unit.identities.set_buyer(first, "b-2", "", ""))
-    with pytest.raises(ConflictError):
-        database.run(lambda unit: unit.identities.set_buyer(second, "b-1", "", ""))
+    assert database.run(lambda unit: unit.identities.set_buyer(second, "b-1", "王芳", "138")) == first
+    assert database.run(lambda unit: unit.identities.get_contact(second)).buyer_id is None
+    assert database.run(lambda unit: unit.identities.get_contact(first)).name == ""
+
+
+def test_of_two_that_become_one_buyer_at_once_both_learn_who_it_is(postgresql: Backend) -> None:
+    people = [open_identity(postgresql, str(number))[0].contact_id for number in range(2)]
+    both_looked = Barrier(2, timeout=10)
+
+    def become(contact_id: int, unit: SqlUnitOfWork) -> int:
+        # Both transactions see that the buyer is nobody yet.
+        assert unit.identities.find_contact_by_buyer("b-1") is None
+        both_looked.wait()
+        is_now = unit.identities.set_buyer(contact_id, "b-1", "王芳", "")
+        # The transaction goes on, whoever was faster.
+        assert unit.identities.get_contact(is_now).buyer_id == "b-1"
+        return is_now
+
+    became = postgresql.run_together(
+        [lambda unit, contact_id=contact_id: become(contact_id, unit) for contact_id in people]
+    )
+    assert became[0] == became[1]
+    assert postgresql.count("contacts", "buyer_id = 'b-1'") == 1
+
+
+def test_of_two_buyers_that_one_contact_becomes_at_once_one_stays(postgresql: Backend) -> None:
+    contact_id = open_identity(postgresql)[0].contact_id
+    both_looked = Barrier(2, timeout=10)
+
+    def become(buyer_id: str, unit: SqlUnitOfWork) -> bool:
+        assert unit.identities.get_contact(contact_id).buyer_id is None
+        both_looked.wait()
+        try:
+            return unit.identities.set_buyer(contact_id, buyer_id, "", "") == contact_id
+        except ConflictError:
+            return False
+
+    became = postgresql.run_together(
+        [lambda unit, buyer_id=buyer_id: become(buyer_id, unit) for buyer_id in ("b-1", "b-2")]
+    )
+    assert sorted(became) == [False, True]
 
 
 def test_joining_another_contact_is_on_record(database: Backend) -> None:

@@ -31,6 +31,7 @@ from desk.values import (
     CaseState,
     Delivery,
     Feedback,
+    Outgoing,
     Priority,
     Reply,
     Sentiment,
@@ -321,6 +322,55 @@ def test_a_question_that_the_desk_has_not_sent_yet_is_pending(database: Backend)
     assert outcome() is SurveyOutcome.PENDING
     database.run(send)
     assert outcome() is SurveyOutcome.WAITING
+
+
+@pytest.mark.parametrize("state", [SurveyState.ASKING, SurveyState.EXPIRED])
+def test_a_question_whose_sending_is_proved_late_is_uncertain_no_more(
+    database: Backend, state: SurveyState
+) -> None:
+    who = customer(database)
+    planned = survey(database, order(database, "A-1", delivered_at=NOW))
+    ask(database, planned, who)
+    hears(database, who, question(planned.id), f"survey:{planned.id}:ask", sent=False)
+
+    def next_outgoing(unit: SqlUnitOfWork) -> Outgoing:
+        (outgoing,) = unit.outbox.find_due(["telegram"], 5, NOW)
+        unit.outbox.mark_sending(outgoing.id, "worker-1", NOW)
+        return outgoing
+
+    def die(unit: SqlUnitOfWork) -> int:
+        outgoing = next_outgoing(unit)
+        unit.outbox.end(outgoing.id, Delivery.DEAD, "BadRequest", NOW)
+        unit.surveys.change(planned.id, state=state, now=NOW, outcome_unknown=True)
+        return outgoing.id
+
+    def outcome() -> SurveyOutcome:
+        (line,) = database.run(lambda unit: Reports(unit.session).survey_rows(5)).rows
+        return line.outcome
+
+    outgoing_id = database.run(die)
+    assert outcome() is SurveyOutcome.UNCERTAIN
+    database.run(lambda unit: unit.dead_letters.replay("outbox", outgoing_id, NOW))
+    assert outcome() is SurveyOutcome.PENDING
+    # Dead again: it was never sent, so the survey must not claim that it was.
+    database.run(lambda unit: unit.outbox.end(outgoing_id, Delivery.DEAD, "BadRequest", NOW))
+    assert outcome() is SurveyOutcome.UNCERTAIN
+    database.run(lambda unit: unit.dead_letters.replay("outbox", outgoing_id, NOW))
+    database.run(lambda unit: unit.outbox.mark_sent(next_outgoing(unit), "77", NOW))
+    asked = database.run(lambda unit: unit.surveys.get(planned.id))
+    assert not asked.outcome_unknown
+    assert outcome() is (SurveyOutcome.WAITING if state is SurveyState.ASKING else SurveyOutcome.EXPIRED)
+
+
+def test_a_reminder_that_was_sent_proves_nothing_about_the_question(database: Backend) -> None:
+    who = customer(database)
+    planned = survey(database, order(database, "A-1", delivered_at=NOW))
+    ask(database, planned, who)
+    database.run(
+        lambda unit: unit.surveys.change(planned.id, state=SurveyState.ASKING, now=NOW, outcome_unknown=True)
+    )
+    hears(database, who, question(planned.id), f"survey:{planned.id}:remind")
+    assert database.run(lambda unit: unit.surveys.get(planned.id)).outcome_unknown
 
 
 def test_a_delivered_order_without_a_survey_is_noticed(database: Backend) -> None:

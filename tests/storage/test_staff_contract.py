@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from time import sleep
 
 import pytest
 from care_stories import HOUR, NOW, staff
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from desk.errors import ConflictError, NotFoundError
 from desk.values import Role, StaffMember
+from storage.unit_of_work import SqlUnitOfWork
 
 MINUTE = timedelta(minutes=1)
 
@@ -117,6 +119,26 @@ def test_a_new_name_ends_no_session(database: Backend) -> None:
     for work in (lambda unit: unit.staff.get(99), lambda unit: unit.staff.change(99, name="x")):
         with pytest.raises(NotFoundError):
             database.run(work)
+
+
+def test_of_two_admins_who_demote_each_other_at_once_one_stays(database: Backend) -> None:
+    admins = [staff(database, login, role=Role.ADMIN).id for login in ("lin", "wang")]
+
+    def demote(staff_id: int, unit: SqlUnitOfWork) -> bool:
+        # What was read before the lock must not be believed afterwards.
+        unit.staff.get(staff_id)
+        members = unit.staff.all(for_update=True)
+        sleep(0.05)
+        if [each.id for each in members if each.role is Role.ADMIN] == [staff_id]:
+            return False
+        unit.staff.change(staff_id, role=Role.AGENT)
+        return True
+
+    demoted = database.run_together(
+        [lambda unit, staff_id=staff_id: demote(staff_id, unit) for staff_id in admins]
+    )
+    assert sorted(demoted) == [False, True]
+    assert database.count("staff", "role = 'admin'") == 1
 
 
 def test_failed_logins_are_counted_by_account_and_forgotten(database: Backend) -> None:

@@ -24,6 +24,18 @@ def rated(database: Backend, planned: Survey, who: Customer, rating: int, commen
     return database.run(work)
 
 
+def test_a_survey_is_read_as_it_is_now(postgresql: Backend) -> None:
+    """What waited for a lock reads again, and must not be told what it knew before."""
+    planned = survey(postgresql, order(postgresql))
+
+    def work(unit: SqlUnitOfWork) -> SurveyState:
+        assert unit.surveys.get(planned.id).state is SurveyState.SCHEDULED
+        postgresql.run(lambda other: other.surveys.skip(planned.id, SkipReason.REFUNDED, NOW))
+        return unit.surveys.get(planned.id).state
+
+    assert postgresql.run(work) is SurveyState.SKIPPED
+
+
 def test_a_survey_is_planned_once(database: Backend) -> None:
     bought = order(database)
     planned = survey(database, bought)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from time import sleep
 
@@ -57,6 +58,24 @@ def test_due_timers_are_of_one_kind_the_longest_overdue_first(database: Backend)
     set_timer(database, "survey", "3", NOW + SECOND)
     assert [(timer.kind, timer.key) for timer in due(database)] == [("survey", "1"), ("survey", "2")]
     assert [timer.key for timer in due(database, limit=1)] == ["1"]
+
+
+def test_a_slow_kind_can_be_left_to_its_own_worker(database: Backend) -> None:
+    set_timer(database, "score", "1", NOW - 3 * SECOND)
+    set_timer(database, "survey", "2", NOW - 2 * SECOND)
+    set_timer(database, "sla", "3", NOW - SECOND)
+
+    def found(**kinds: Collection[str]) -> list[str]:
+        timers = database.run(lambda unit: unit.timers.find_due(NOW, 9, **kinds))
+        return [timer.kind for timer in timers]
+
+    assert found() == ["score"]
+    assert found(only={"score"}) == ["score"]
+    assert found(only=("sla", "survey")) == ["survey"]
+    assert found(only=()) == []
+    assert found(without=["score"]) == ["survey"]
+    assert found(only=None, without={"score", "survey"}) == ["sla"]
+    assert found(only=["score"], without=["score"]) == []
 
 
 def test_a_finished_timer_never_fires_again(database: Backend) -> None:
