@@ -34,7 +34,9 @@ from desk.values import Author, Case, CaseState, FaqBook, InboxItem, Message, St
 T = TypeVar("T")
 
 SEEDS = int(os.environ.get("HUIYIN_TEST_RACES", "200"))
-WORDS = ("什么时候发货", "怎么退货", "垃圾店，我要投诉你们", "转人工", "在吗", "不用人工了", "量子纠缠速度")
+WORDS = ("什么时候发货", "怎么退货", "转人工", "在吗", "不用人工了", "量子纠缠速度")
+COMPLAINT = "垃圾店，我要投诉你们"
+"""The bot has something to say to it even while the customer waits."""
 
 
 class Dice:
@@ -124,16 +126,20 @@ class Race:
         self.said: list[str] = []
         self.replied: list[str] = []
         self.took: list[str] = []
-        # A case waits already; how far its sentence has come differs.
+        self.lines_at_take = 0
+        # A case waits already, and two sentences of the bot are somewhere on their way.
+        await self._says("怎么退货", "m-first")
+        if dice.random.random() < 0.5:
+            await self.inbox.work_one_lane()
         await self._says("转人工", "m-0")
         await self.inbox.work_one_lane()
-        if dice.random.random() < 0.5:
+        for _ in range(dice.random.randrange(3)):
             await self.outbox.send_due()
         self.case = await self.shop.run(self._find_case)
         self.transactions.dice = dice
         try:
             await dice.play(
-                self._customer(dice.random.sample(WORDS, 3)),
+                self._customer(dice.random.sample([COMPLAINT, *dice.random.sample(WORDS, 1)], 2)),
                 self._work(lambda: self.inbox.work_one_lane(), 3),
                 self._work(lambda: self.inbox.work_one_lane(), 2),
                 self._work(lambda: self.outbox.send_due(), 4),
@@ -176,11 +182,13 @@ class Race:
             # Closed, by the customer or the other one, before this one came.
             return
         self.took.append(staff.name)
+        self.lines_at_take = len(await self._lines())
         for count in range(2):
             text = f"{staff.name} 第 {count} 句"
             await self.staff_desk.reply(number, staff, text, f"s-{number}-{staff.id}-{count}")
             self.replied.append(text)
         if dice.random.random() < 0.5:
+            await self._check_that_the_bot_was_silent()
             await self.staff_desk.close_case(number, staff, "solved")
 
     # --- What must be so ---------------------------------------------------------------------------------
@@ -190,6 +198,15 @@ class Race:
         case = unit.cases.find_open(conversation.id)
         assert case is not None
         return case
+
+    async def _lines(self) -> list[Message]:
+        """What the customer sees, read out of turn."""
+        _, lines = await self.shop.desk.read_lines(self.identity_id, 0, 1000)
+        return list(lines)
+
+    async def _check_that_the_bot_was_silent(self) -> None:
+        since = (await self._lines())[self.lines_at_take :]
+        assert [line.text for line in since if line.author is Author.BOT] == []
 
     async def _check(self) -> None:
         conversation, lines = await self.desk.read_lines(self.identity_id, 0, 1000)
@@ -201,6 +218,8 @@ class Race:
         case = await self.shop.run(lambda unit: unit.cases.get(self.case.id))
         if self.took:
             assert case.staff_name == self.took[0]
+            if case.state is CaseState.WITH_PERSON:
+                await self._check_that_the_bot_was_silent()
         else:
             assert (case.state, case.staff_name) == (CaseState.CLOSED, None)
         newest = await self.shop.run(lambda unit: unit.cases.find_newest(conversation.id))
