@@ -28,7 +28,7 @@ class Clock:
         for listener in self._listeners:
             listener()
 
-    def set(self, when: datetime) -> None:
+    def turn_to(self, when: datetime) -> None:
         """Turns it to a date, which must know its zone."""
         if when.tzinfo is None:
             raise ValueError("a date without a zone")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
+import json
 import random
+import ssl
 import traceback
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
 from telegram_api.clock import Clock
 from telegram_api.updates import Update, UpdateQueue
+from telegram_api.webhook_client import Response, WebhookClient
 
 _LONGEST_RETRY_AFTER = 3600
 _CAP = (60, 120)
@@ -64,12 +66,12 @@ class WebhookSender:
         queue: UpdateQueue,
         clock: Clock,
         call_method: Callable[[dict[str, Any]], None],
-        trust: Any = True,
     ) -> None:
         self._queue = queue
         self._clock = clock
         self._call_method = call_method
-        self._trust = trust
+        self.trust: ssl.SSLContext | None = None
+        """Which certificates an https:// webhook may have; None: those that everybody trusts."""
         self.settings = Settings()
         self.hurry = 1.0
         self.timeout = 60.0
@@ -121,19 +123,20 @@ class WebhookSender:
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _run(self, settings: Settings) -> None:
-        limits = httpx.Limits(max_connections=settings.max_connections, keepalive_expiry=30)
-        async with httpx.AsyncClient(
-            limits=limits, timeout=self.timeout, trust_env=False, verify=self._trust, follow_redirects=False
-        ) as client:
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip, deflate"}
+        if settings.secret:
+            headers["X-Telegram-Bot-Api-Secret-Token"] = settings.secret
+        client = WebhookClient(settings.url, headers, self.trust)
+        try:
             while True:
                 self._wake.clear()
                 self._sort_in()
                 wait = self._start_ready(client, settings)
-                try:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._wake.wait()
-                except TimeoutError:
-                    pass
+        finally:
+            client.close()
 
     def _sort_in(self) -> None:
         while self._queue.fresh:
@@ -145,7 +148,7 @@ class WebhookSender:
             if len(lane.updates) == 1:
                 heapq.heappush(self._ready, (update.due, next(self._numbers), key))
 
-    def _start_ready(self, client: httpx.AsyncClient, settings: Settings) -> float | None:
+    def _start_ready(self, client: WebhookClient, settings: Settings) -> float | None:
         while self._ready and len(self._sending) < settings.max_connections:
             due, _, key = self._ready[0]
             left = due - self._clock.now()
@@ -163,28 +166,26 @@ class WebhookSender:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.errors.append("".join(traceback.format_exception(error)))
 
-    async def _send(self, client: httpx.AsyncClient, settings: Settings, key: Hashable) -> None:
+    async def _send(self, client: WebhookClient, settings: Settings, key: Hashable) -> None:
         lane = self._lanes[key]
         update = lane.updates[0]
         if update.dies < self._clock.wall():
             self._finish(key, update)
             return
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip, deflate"}
-        if settings.secret:
-            headers["X-Telegram-Bot-Api-Secret-Token"] = settings.secret
         delivery = Delivery(update.id, update.lane, self._clock.now())
         self.deliveries.append(delivery)
         retry_after = 0
         try:
-            response = await client.post(settings.url, content=update.raw, headers=headers)
-        except httpx.TimeoutException:
+            async with asyncio.timeout(self.timeout):
+                response = await client.post(update.raw)
+        except TimeoutError:
             delivery.error = "Read timeout expired"
-        except httpx.ConnectError:
+        except ConnectionRefusedError:
             delivery.error = "Connection refused"
-        except httpx.HTTPError:
+        except OSError:
             delivery.error = "Connection reset by peer"
         else:
-            delivery.status = response.status_code
+            delivery.status = response.status
             delivery.error, retry_after = self._judge(response)
         delivery.took = self._clock.now() - delivery.at
         if not delivery.error:
@@ -194,13 +195,13 @@ class WebhookSender:
         settings.last_error_message = delivery.error
         self._try_again(key, update, retry_after)
 
-    def _judge(self, response: httpx.Response) -> tuple[str, int]:
+    def _judge(self, response: Response) -> tuple[str, int]:
         """What was wrong with an answer (empty: nothing), and how long it asks us to wait."""
-        if response.is_success:
+        if 200 <= response.status <= 299:
             self._gone_since = None
             self._call_from(response)
             return "", 0
-        if response.status_code != 410:
+        if response.status != 410:
             self._gone_since = None
         elif self._gone_since is None:
             self._gone_since = self._clock.now()
@@ -208,12 +209,12 @@ class WebhookSender:
             self.set(Settings())
         wish = response.headers.get("retry-after", "0")
         seconds = int(wish) if wish.isdecimal() else 0
-        words = f"Wrong response from the webhook: {response.status_code} {response.reason_phrase}"
+        words = f"Wrong response from the webhook: {response.status} {response.reason}"
         return words, min(seconds, _LONGEST_RETRY_AFTER)
 
-    def _call_from(self, response: httpx.Response) -> None:
+    def _call_from(self, response: Response) -> None:
         try:
-            body = response.json()
+            body = json.loads(response.body)
         except ValueError:
             return
         if isinstance(body, dict) and isinstance(body.get("method"), str):
