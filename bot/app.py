@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -39,6 +40,7 @@ from console.first_admin import ensure_first_admin
 from console.notifier import ConsoleNotifier
 from console.routes import console_router
 from console.status import status_router
+from desk.follow_up import SCORE_TIMER
 from desk.ports import SentimentScorer, Understander, UnitOfWork
 from desk.service_desk import RETENTION_TIMER, ServiceDesk
 from desk.settings import DeskSettings
@@ -60,6 +62,8 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 _MOMENT = timedelta(seconds=1)
+SCORED_AT_ONCE = 8
+"""Comments scored before the first of them is stored."""
 LANES_AT_ONCE = 8
 """Conversations that are worked side by side in one process."""
 
@@ -247,16 +251,30 @@ class Installation:
         inbox = InboxWorker(self.database, self.wakeups, self.inbox_handlers(), self.owner, self.clock)
         for number in range(LANES_AT_ONCE):
             supervisor.add(f"inbox_{number}", lambda: inbox.run(stopping))
-        outbox = OutboxWorker(
-            self.database, self.wakeups, self.service_desk, self.senders, self.owner, self.clock
-        )
-        supervisor.add("outbox", lambda: outbox.run(stopping))
-        timers = TimerWorker(self.database, self.wakeups, self.service_desk, self.owner, self.clock)
-        supervisor.add("timers", lambda: timers.run(stopping))
+        for outbox in self.outbox_workers():
+            supervisor.add(f"outbox_{outbox.channel}", partial(outbox.run, stopping))
+        for timers in self.timer_workers():
+            supervisor.add(timers.name, partial(timers.run, stopping))
         if isinstance(self.wakeups, PostgresWakeups):
             supervisor.add("listen", self.wakeups.listen, listens=True)
             supervisor.add("notify", self.wakeups.notify, listens=True)
         supervisor.on_stop(self.wakeups.ring_all)
+
+    def outbox_workers(self) -> list[OutboxWorker]:
+        """One per channel."""
+        return [
+            OutboxWorker(self.database, self.wakeups, self.service_desk, sender, self.owner, self.clock)
+            for sender in self.senders
+        ]
+
+    def timer_workers(self) -> list[TimerWorker]:
+        """One for everything quick, and one for scoring, which may take its time."""
+        slow = {SCORE_TIMER}
+        parts = (self.database, self.wakeups, self.service_desk, self.owner, self.clock)
+        return [
+            TimerWorker(*parts, without=slow),
+            TimerWorker(*parts, name="scoring", only=slow, batch=SCORED_AT_ONCE),
+        ]
 
     def inbox_handlers(
         self,
@@ -264,7 +282,9 @@ class Installation:
         """What each source of the inbox is worked by. A channel adds its own."""
 
         async def chat(item: InboxItem, complete: Callable[[UnitOfWork], None]) -> None:
-            await self.service_desk.take_message(messages.from_inbox(item.source_key, item.raw), complete)
+            await self.service_desk.take_message(
+                messages.from_inbox(item.source_key, item.raw, item.received_at), complete
+            )
 
         async def orders(item: InboxItem, complete: Callable[[UnitOfWork], None]) -> None:
             # Judged by the time it came in: what was not in the future then is not refused now.

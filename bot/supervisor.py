@@ -17,6 +17,8 @@ DRAIN = timedelta(seconds=8)
 """How long tasks may take to finish what they have in hand; together with the rest below 10 s."""
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+_STEADY_AFTER = 60.0
+"""A task that ran this many seconds starts again as if it had never crashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ class Supervisor:
 
     async def _watch(self, task: _Task) -> None:
         pause = _FIRST_PAUSE
+        loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
+            started_at = loop.time()
             try:
                 await task.run()
             except Exception as error:  # noqa: BLE001 - a crashed task must not take the others along
@@ -92,6 +96,8 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             self.restarts[task.name] += 1
+            if loop.time() - started_at >= _STEADY_AFTER:
+                pause = _FIRST_PAUSE
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             pause = min(pause * 2, _LONGEST_PAUSE)

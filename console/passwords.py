@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -27,6 +28,13 @@ _TRIVIAL = (
 )
 
 
+@cache
+def _hash_of_nobody(time_cost: int, memory_kib: int, parallelism: int) -> str:
+    """What a login is checked against that does not exist; made once, for making it takes its time."""
+    hasher = PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=parallelism)
+    return hasher.hash(secrets.token_urlsafe(16))
+
+
 class Passwords:
     """Hashes and checks passwords.
 
@@ -36,7 +44,7 @@ class Passwords:
 
     def __init__(self, time_cost: int = 3, memory_kib: int = 65536, parallelism: int = 4) -> None:
         self._hasher = PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=parallelism)
-        self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
+        self._nobody = _hash_of_nobody(time_cost, memory_kib, parallelism)
         self._room = asyncio.Semaphore(2)
 
     async def hash(self, password: str) -> str:

@@ -12,6 +12,7 @@ from desk.values import Author, Case, CaseState, Conversation, Reply, Speaker, S
 ALERT_TIMER = "staff_alert"
 _RUNGS = (timedelta(minutes=2), timedelta(minutes=5), timedelta(minutes=10))
 _EVERY = timedelta(minutes=10)
+_PATIENCE = timedelta(minutes=5)
 
 
 def next_alert_at(opened_at: datetime, rung: int) -> datetime:
@@ -99,6 +100,20 @@ def take_case(
     return case
 
 
+def reassure(unit: UnitOfWork, conversation: Conversation, now: datetime) -> None:
+    """Tells a customer who writes while nobody has come that they are not forgotten.
+
+    Not in the first minutes and at most once in ten: the bot is no speaker here.
+    """
+    case = unit.cases.find_open(conversation.id)
+    if case is None or now - case.opened_at < _PATIENCE:
+        return
+    nth = (now - case.opened_at) // _EVERY
+    sentence = wording.STILL_WAITING.format(number=case.number)
+    reply = Reply(sentence, speakers=policy.WHILE_WAITING, reason="still_waiting")
+    unit.outbox.say(conversation, reply, f"case:{case.id}:waiting:{nth}", now)
+
+
 def close_case(
     unit: UnitOfWork,
     case: Case,
@@ -127,7 +142,8 @@ def close_case(
             speakers=policy.ANYBODY,
             reason=stated,
         )
-        unit.outbox.say(conversation, left, f"case:{case.id}:left", now)
+        if case.taken_at is not None:
+            unit.outbox.say(conversation, left, f"case:{case.id}:left", now)
         thanks = Reply(wording.CASE_CLOSED, policy.helped_prompt(case.id), reason=stated)
         unit.outbox.say(conversation, thanks, f"case:{case.id}:helped", now)
     unit.desk_events.add("case_closed", case.id, conversation.id, {"number": case.number}, now)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from desk import policy, survey, wording
+from desk.errors import ConflictError
 from desk.ports import UnitOfWork
 from desk.settings import DeskSettings
 from desk.values import (
@@ -32,7 +33,8 @@ REMINDER_TIMER = "survey_reminder"
 EXPIRY_TIMER = "survey_expiry"
 SCORE_TIMER = "score_feedback"
 POST_DELIVERY = "post_delivery"
-OPTED_OUT = "opted_out"
+OPTED_OUT = SkipReason.OPTED_OUT.value
+_FINAL_SKIPS = frozenset({OPTED_OUT, SkipReason.REFUNDED, SkipReason.RETURNED, SkipReason.CANCELLED})
 
 SURVEY_SPEAKERS = frozenset({Speaker.BOT})
 _OPEN = frozenset({SurveyState.ASKING, SurveyState.ANSWERING})
@@ -130,28 +132,35 @@ class FollowUp:
         if bound_to is None and expires_at <= now:
             self._tell(unit, conversation, wording.LINK_UNKNOWN, f"link:{token_hash[:24]}:expired", now)
             return
-        order = unit.orders.get(order_id)
+        if bound_to is None:
+            # Joining touches all orders of the buyer, so it comes before one of them is locked.
+            self._join_buyer(unit, identity, unit.orders.get(order_id), now)
+        # Locked, so that a survey which is just being decided sees this binding or is seen by it.
+        order = unit.orders.lock_by_id(order_id)
         if bound_to is None:
             unit.orders.bind(token_hash, order_id, identity.id, now)
-            self._join_buyer(unit, identity, order, now)
             self._revive(unit, order, now)
         sentence = wording.ORDER_BOUND.format(order=order.snapshot.external_id)
         if unit.identities.record_consent(identity.id, wording.CONSENT_VERSION, now):
             sentence += "\n" + wording.CONSENT
         # The same link opened again by the same identity: same key, so nothing is said twice.
-        self._tell(unit, conversation, sentence, f"link:{token_hash[:24]}:bound:{identity.id}", now)
+        key = f"link:{token_hash[:24]}:bound:{identity.id}:{wording.CONSENT_VERSION}"
+        self._tell(unit, conversation, sentence, key, now)
 
     def _join_buyer(self, unit: UnitOfWork, identity: Identity, order: Order, now: datetime) -> None:
         buyer = order.snapshot.buyer
         own = unit.identities.get_contact(identity.contact_id)
         if own.buyer_id not in {None, buyer.id}:
             return
-        known = unit.identities.find_contact_by_buyer(buyer.id)
-        if known is None or known.id == own.id:
-            unit.identities.set_buyer(own.id, buyer.id, buyer.name, buyer.phone)
+        try:
+            buyer_contact_id = unit.identities.set_buyer(own.id, buyer.id, buyer.name, buyer.phone)
+        except ConflictError:
+            # Another link made this contact another buyer in the same moment: they stay apart.
+            return
+        if buyer_contact_id == own.id:
             unit.orders.set_contact_of_buyer(buyer.id, own.id)
         else:
-            unit.identities.move_to_contact(identity.id, known.id, "order_link", now)
+            unit.identities.move_to_contact(identity.id, buyer_contact_id, "order_link", now)
 
     def _revive(self, unit: UnitOfWork, order: Order, now: datetime) -> None:
         """A survey skipped because nobody was bound is planned again, if it is not too late."""
@@ -192,19 +201,18 @@ class FollowUp:
 
     def fire_due(self, unit: UnitOfWork, timer: Timer, now: datetime) -> None:
         """Sends a scheduled survey, or stores why not, or looks again later."""
+        # The order first: its events and bindings change what is decided here.
+        order = unit.orders.lock_by_id(unit.surveys.get(int(timer.key)).subject_id)
         planned = unit.surveys.get(int(timer.key))
         if planned.state is not SurveyState.SCHEDULED:
             return
-        order = unit.orders.get(planned.subject_id)
         chosen = survey.choose_identity(unit.identities.find_bound_to_order(order.id))
         case = survey.CaseTimes()
         asked_lately = 0
         conversation = None
         if isinstance(chosen, Identity):
             conversation = unit.conversations.lock_of_identity(chosen.id)
-            newest = unit.cases.find_newest(conversation.id)
-            if newest is not None:
-                case = survey.CaseTimes(newest.closed_at is None, newest.closed_at)
+            case = _case_times(unit, conversation)
             asked_lately = unit.surveys.count_asked(chosen.contact_id, now - survey.CAP_WINDOW)
         decision = survey.decide_due(
             planned,
@@ -270,8 +278,9 @@ class FollowUp:
             return
         quiet = self._settings.quiet_hours
         allowed = quiet.next_allowed(now, self._settings.timezone) if quiet is not None else now
-        if conversation.speaker is not Speaker.BOT:
-            allowed = max(allowed, now + survey.HOLD_STEP)
+        held_until = survey.held_by_case(_case_times(unit, conversation), now)
+        if held_until is not None:
+            allowed = max(allowed, held_until)
         elif not self._seen(unit, asked, conversation):
             allowed = max(allowed, now + self._settings.survey_reminder)
         if allowed > now:
@@ -327,7 +336,8 @@ class FollowUp:
 
     def _seen(self, unit: UnitOfWork, asked: Survey, conversation: Conversation) -> bool:
         capabilities = self._settings.capabilities.get(conversation.channel)
-        if capabilities is None or not capabilities.confirms_seen:
+        if capabilities is None or not capabilities.confirms_seen or asked.reminded_at is not None:
+            # A reminder only goes to who has seen the question.
             return True
         unseen = unit.conversations.find_after(conversation.id, conversation.seen_seq, 500)
         return not any(
@@ -336,6 +346,28 @@ class FollowUp:
             and line.prompt.subject_id == asked.id
             for line in unseen
         )
+
+    # --- About to leave -----------------------------------------------------------------------------
+
+    def why_withhold(
+        self, unit: UnitOfWork, outgoing: Outgoing, conversation: Conversation, now: datetime
+    ) -> str | None:
+        """Why a survey message that was decided on must not leave after all; None = it may."""
+        identity = unit.identities.get(conversation.identity_id)
+        if identity.opted_out_at is not None:
+            return OPTED_OUT
+        if outgoing.prompt is None or outgoing.prompt.subject_id is None:
+            return None
+        asked = unit.surveys.get(outgoing.prompt.subject_id)
+        if asked.state is not SurveyState.ASKING:
+            return f"survey_is_{asked.state.value}"
+        reason = survey.called_off(unit.orders.get(asked.subject_id).status)
+        if reason is not None:
+            return reason.value
+        quiet = self._settings.quiet_hours
+        if quiet is not None and quiet.next_allowed(now, self._settings.timezone) > now:
+            return "quiet"
+        return None
 
     # --- What became of a survey message --------------------------------------------------------------
 
@@ -358,8 +390,8 @@ class FollowUp:
         unit.timers.cancel(EXPIRY_TIMER, str(asked.id))
         if delivery is Delivery.UNREACHABLE:
             unit.surveys.skip(asked.id, SkipReason.UNREACHABLE, now)
-        elif why == OPTED_OUT:
-            unit.surveys.skip(asked.id, SkipReason.OPTED_OUT, now)
+        elif why in _FINAL_SKIPS:
+            unit.surveys.skip(asked.id, SkipReason(why), now)
         else:
             # A person took the word between the decision and the sending: hold it as if it were due now.
             unit.surveys.change(
@@ -418,6 +450,13 @@ class FollowUp:
                 unit.surveys.skip(planned.id, SkipReason.OPTED_OUT, now)
         for asked in unit.surveys.find_open_of_conversation(conversation.id):
             unit.timers.cancel(REMINDER_TIMER, str(asked.id))
+
+
+def _case_times(unit: UnitOfWork, conversation: Conversation) -> survey.CaseTimes:
+    newest = unit.cases.find_newest(conversation.id)
+    if newest is None:
+        return survey.CaseTimes()
+    return survey.CaseTimes(newest.closed_at is None, newest.closed_at)
 
 
 def survey_prompt(prompt: Prompt | None) -> bool:

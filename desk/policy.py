@@ -28,8 +28,10 @@ from desk.values import (
     Reply,
     Speaker,
     Survey,
+    SurveyState,
     Understanding,
 )
+from desk.yes_no import says_no, says_not_solved, says_solved, says_yes
 
 NEAR_EXACT = 0.65
 """From this similarity on an FAQ entry is the answer, if it leads clearly.
@@ -44,6 +46,27 @@ LIKELY = 0.33
 MOST_CHOICES = 3
 LOST_AFTER = 2
 """Questions in a row without an answer until a person is offered."""
+
+SMALL_TALK = "会话"
+"""Category of FAQ entries that greet, thank and the like."""
+_QUESTION_MARKS = (
+    "?",
+    "怎么",
+    "什么时候",
+    "多久",
+    "多少",
+    "哪里",
+    "哪个",
+    "能不能",
+    "可不可以",
+    "是不是",
+    "有没有",
+    "为什么",
+    "想换",
+    "想退",
+    "想改",
+)
+_QUESTION_ENDS = ("吗", "么", "呢", "没到", "没发")
 
 ANYBODY = frozenset(Speaker)
 WHILE_WAITING = frozenset({Speaker.WAITING})
@@ -78,7 +101,10 @@ class Situation:
 
     Attributes:
         prompt: What the newest line before this message asks, if that line is a prompt that was sent.
-        survey: The survey that the prompt or tap is about, or the one being answered; None if none.
+        survey: The survey that the prompt or tap is about, if it still takes answers; beside a waiting
+            case the one whose low rating called for the person.
+        lately_answered: A survey that was answered a few minutes ago at most, or rated without a comment
+            yet: words that fit nothing else still belong to it.
         faq: Entries by internal id, for choices that were taken.
         case_number: Number of the open case; empty when there is none.
     """
@@ -90,6 +116,7 @@ class Situation:
     angered_at: datetime | None
     prompt: Prompt | None
     survey: Survey | None
+    lately_answered: Survey | None
     orders: Sequence[Order]
     faq: Mapping[int, FaqEntry]
     understanding: Understanding
@@ -107,6 +134,7 @@ class Decision:
         misses: The new count of questions in a row without an answer.
         angry: An anger word came.
         missed: Keep the text among the questions that could not be answered.
+        choices_rejected: Keep the question before the choices there, for none of them was right.
         rating: Rating to store for ``survey_id``; ``comment`` likewise.
         survey_done: The survey has all it asked for.
         opt_out: True = 退订, False = 恢复, None = no change.
@@ -121,6 +149,7 @@ class Decision:
     misses: int = 0
     angry: bool = False
     missed: bool = False
+    choices_rejected: bool = False
     survey_id: int | None = None
     rating: int | None = None
     comment: str | None = None
@@ -160,7 +189,8 @@ def _decide(situation: Situation) -> Decision:
     asked = situation.prompt.kind if situation.prompt is not None else None
     if isinstance(escalation, Escalation):
         decision = _call_person(escalation, situation)
-        if asked in {PromptKind.SURVEY_RATING, PromptKind.SURVEY_COMMENT} and situation.survey is not None:
+        in_survey = asked in {PromptKind.SURVEY_RATING, PromptKind.SURVEY_COMMENT}
+        if escalation.reason is CaseReason.ANGER and in_survey and situation.survey is not None:
             # What made the customer angry in the middle of a survey is what the survey asked for.
             return replace(
                 decision,
@@ -173,11 +203,7 @@ def _decide(situation: Situation) -> Decision:
         rating = survey.read_rating(text)
         if rating is not None:
             return _take_rating(situation, situation.survey, rating)
-    if (
-        asked in {PromptKind.SURVEY_RATING, PromptKind.SURVEY_COMMENT}
-        and situation.survey is not None
-        and not _answers(situation)
-    ):
+    if situation.survey is not None and _is_comment(situation, asked):
         return _take_comment(situation, situation.survey, angry=escalation is not None)
     if isinstance(escalation, Offer):
         return _offer_after_anger(situation)
@@ -187,6 +213,10 @@ def _decide(situation: Situation) -> Decision:
 def _decide_beside_a_person(situation: Situation) -> Decision:
     """While a person speaks or is awaited the bot keeps quiet; the triggers still count."""
     waiting = situation.speaker is Speaker.WAITING
+    tapped = _tapped_rating(situation)
+    if tapped is not None:
+        # A button says what it means whoever has the word; only typed digits belong to the person.
+        return tapped
     if waiting and declines_person(situation.text):
         return Decision(
             Action.NONE, "changed_mind", (_say(wording.BACK_TO_BOT, "changed_mind"),), back_to_bot=True
@@ -224,7 +254,38 @@ def _chosen_option(situation: Situation) -> tuple[Prompt, Option] | None:
     for option in situation.prompt.options:
         if typed in {fold(option.typed), fold(option.label)}:
             return situation.prompt, option
+    value = _value_in_words(situation.prompt.kind, situation.text)
+    for option in situation.prompt.options:
+        if option.value == value:
+            return situation.prompt, option
     return None
+
+
+def _value_in_words(asked: PromptKind, text: str) -> str | None:
+    """What an answer in the customer's own words chooses: 好的, 不用了, 还没解决 …"""
+    if asked is PromptKind.OFFER_PERSON:
+        return "person" if says_yes(text) else "no_person" if says_no(text) else None
+    if asked is PromptKind.HELPED:
+        return "helped:yes" if says_solved(text) else "helped:no" if says_not_solved(text) else None
+    return None
+
+
+def _tapped_rating(situation: Situation) -> Decision | None:
+    tap, asked = situation.tap, situation.survey
+    if tap is None or tap.option is None or asked is None:
+        return None
+    kind, _, value = tap.option.value.partition(":")
+    if kind != "rating":
+        return None
+    rating = int(value)
+    return Decision(
+        Action.NONE,
+        "survey_rating_beside_a_person",
+        escalation=reason_for_rating(rating),
+        misses=situation.misses,
+        survey_id=asked.id,
+        rating=rating,
+    )
 
 
 def _take_choice(situation: Situation, prompt: Prompt, option: Option) -> Decision:
@@ -235,7 +296,8 @@ def _take_choice(situation: Situation, prompt: Prompt, option: Option) -> Decisi
             return _miss(situation, "chosen_answer_gone")
         return _answer(situation, entry, f"chosen faq={entry.slug}")
     if kind == "person":
-        return _call_person(Escalation(CaseReason.ACCEPTED_OFFER, option.label, Priority.NORMAL), situation)
+        accepted = Escalation(CaseReason.ACCEPTED_OFFER, option.label, Priority.NORMAL)
+        return replace(_call_person(accepted, situation), choices_rejected=prompt.kind is PromptKind.CHOICE)
     if kind == "no_person":
         return Decision(Action.NONE, "offer_declined", (_say(wording.OFFER_DECLINED, "offer_declined"),))
     if kind == "helped":
@@ -250,7 +312,7 @@ def _take_choice(situation: Situation, prompt: Prompt, option: Option) -> Decisi
         escalation = Escalation(CaseReason.NOT_HELPED, option.label, Priority.HIGH)
         return replace(_call_person(escalation, situation), helped=False, case_id=prompt.subject_id)
     asked = situation.survey
-    if asked is None or not survey.may_still_answer(asked, situation.now):
+    if asked is None:
         return Decision(Action.NONE, "survey_over", (_say(wording.SURVEY_OVER, "survey_over"),))
     if kind == "rating":
         return _take_rating(situation, asked, int(value))
@@ -267,7 +329,8 @@ def _take_rating(situation: Situation, asked: Survey, rating: int) -> Decision:
     escalation = reason_for_rating(rating)
     if escalation is not None:
         return replace(_call_person(escalation, situation), survey_id=asked.id, rating=rating)
-    if asked.rating is not None:
+    has_said_all = asked.comment is not None or asked.state is SurveyState.DONE
+    if asked.rating is not None and has_said_all:
         sentence = wording.SURVEY_UPDATED.format(rating=rating)
         return Decision(
             Action.NONE,
@@ -275,7 +338,7 @@ def _take_rating(situation: Situation, asked: Survey, rating: int) -> Decision:
             (_say(sentence, "survey_rating_changed"),),
             survey_id=asked.id,
             rating=rating,
-            survey_done=asked.comment is not None,
+            survey_done=True,
         )
     if asked.comment is not None:
         return Decision(
@@ -324,10 +387,23 @@ def _ask_rating(asked: Survey, comment: str | None) -> Decision:
     return Decision(Action.ASK, "survey_comment_first", (sentence,), survey_id=asked.id, comment=comment)
 
 
-def _answers(situation: Situation) -> bool:
-    """Whether the text is so plainly a question that it is answered even in the middle of a survey."""
+def _is_comment(situation: Situation, asked: PromptKind | None) -> bool:
+    """Whether words in answer to a survey are its comment rather than a question of their own."""
     matches = situation.understanding.matches
-    return is_sure(matches) and matches[0].entry.category != "会话"
+    if is_sure(matches) and matches[0].entry.category != SMALL_TALK:
+        return False
+    asks_something = looks_like_a_question(situation.text)
+    knows_something = bool(matches) and matches[0].score >= LIKELY
+    if asked is PromptKind.SURVEY_COMMENT:
+        return not (asks_something and knows_something)
+    # A rating was asked for, perhaps days ago: only words that nothing else explains are about it.
+    return asked is PromptKind.SURVEY_RATING and not asks_something and not knows_something
+
+
+def looks_like_a_question(text: str) -> bool:
+    """Whether the text is put as a question."""
+    folded = fold(text)
+    return any(mark in folded for mark in _QUESTION_MARKS) or folded.rstrip(" 。.~!").endswith(_QUESTION_ENDS)
 
 
 def is_sure(matches: Sequence[FaqMatch]) -> bool:
@@ -371,6 +447,18 @@ def _offer_choices(situation: Situation, likely: Sequence[FaqMatch]) -> Decision
 
 
 def _miss(situation: Situation, why: str) -> Decision:
+    lately = situation.lately_answered
+    if lately is not None and not looks_like_a_question(situation.text):
+        # People write in pieces: the second half of what they had to say.
+        comment = situation.text if lately.comment is None else f"{lately.comment}\n{situation.text}"
+        return Decision(
+            Action.NONE,
+            "survey_comment_continued",
+            (_say(wording.SURVEY_THANKS, "survey_done"),),
+            survey_id=lately.id,
+            comment=comment,
+            survey_done=True,
+        )
     misses = situation.misses + 1
     reason = f"not_understood {why} misses={misses}"
     if misses >= LOST_AFTER:

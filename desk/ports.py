@@ -404,8 +404,15 @@ class ConversationStore(Protocol):
         """Records what the desk did with a customer's message, and why."""
         ...
 
-    def find_newest_sent(self, conversation_id: int, before_message_id: int) -> Message | None:
-        """The line of highest ``seq`` before that message, whoever wrote it."""
+    def find_newest_sent(
+        self, conversation_id: int, before_message_id: int, written_by: datetime
+    ) -> Message | None:
+        """The line of highest ``seq`` before that message, whoever wrote it.
+
+        Args:
+            written_by: Lines written later do not count, so that what was said before them is understood
+                as it was meant even when it is worked late.
+        """
         ...
 
     def find_newest_prompt(self, conversation_id: int) -> Message | None:
@@ -484,6 +491,10 @@ class SurveyStore(Protocol):
 
     def find_open_of_conversation(self, conversation_id: int) -> Sequence[Survey]:
         """Surveys being asked or answered there, newest first."""
+        ...
+
+    def find_answered_since(self, conversation_id: int, since: datetime) -> Sequence[Survey]:
+        """Surveys with a rating or a comment that changed since then there, the latest change first."""
         ...
 
     def find_scheduled_of_identity(self, identity_id: int) -> Sequence[Survey]:

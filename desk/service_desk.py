@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from desk import case_opening, follow_up, policy
+from desk import case_opening, follow_up, policy, survey
 from desk.errors import ConflictError, NotFoundError, StorageUnavailableError
 from desk.follow_up import FollowUp
 from desk.policy import Decision, Situation, Tap
 from desk.ports import SentimentScorer, StaffNotifier, Transactions, Understander, UnitOfWork
 from desk.settings import DeskSettings
 from desk.values import (
+    Author,
     Conversation,
     Delivery,
     FaqBook,
@@ -40,6 +41,7 @@ RETENTION_TIMER = "retention"
 _RETENTION_EVERY = timedelta(hours=24)
 _RETENTION_BATCH = 500
 _ORDERS_KNOWN = 10
+_STILL_TALKING = timedelta(minutes=10)
 # A message of unknown outcome is not among them: who presses its button has it.
 _NEVER_LEFT = frozenset({Delivery.WITHHELD, Delivery.UNREACHABLE, Delivery.DEAD})
 
@@ -52,11 +54,13 @@ class Incoming:
         external_id: The channel's id of the message, unique within the channel.
         revision: 0, or a number that rises with each edit.
         button_id: The opaque id of a pressed button, or None for typed words.
+        received_at: When it came in; what it means is judged by then, however late it is worked.
     """
 
     identity_id: int
     external_id: str
     text: str
+    received_at: datetime
     revision: int = 0
     client_msg_id: str | None = None
     button_id: str | None = None
@@ -155,6 +159,12 @@ class ServiceDesk:
             return ChatOpened(session, identity_id)
 
         return await self._transactions.write(work, shared=True)
+
+    async def is_chat_known(self, client_session_hash: str) -> bool:
+        """Whether this client has a session already."""
+        return await self._transactions.read(
+            lambda unit: unit.chat_sessions.find_session(client_session_hash) is not None
+        )
 
     async def find_chat_identity(self, session: str) -> int | None:
         """The identity of a web chat session, or None when there is no such session."""
@@ -276,7 +286,12 @@ class ServiceDesk:
     ) -> None:
         conversation = unit.conversations.lock_of_identity(incoming.identity_id)
         message = unit.conversations.add_incoming(
-            conversation, incoming.external_id, incoming.revision, incoming.text, incoming.client_msg_id, now
+            conversation,
+            incoming.external_id,
+            incoming.revision,
+            incoming.text,
+            incoming.client_msg_id,
+            incoming.received_at,
         )
         if message is None:
             return
@@ -301,15 +316,23 @@ class ServiceDesk:
         now: datetime,
     ) -> Situation:
         tap = _find_tap(unit, incoming.button_id, conversation)
-        newest = unit.conversations.find_newest_sent(conversation.id, message.id)
+        newest = unit.conversations.find_newest_sent(conversation.id, message.id, incoming.received_at)
         prompt = newest.prompt if newest is not None else None
         about = tap.prompt if tap is not None else prompt
         asked: Survey | None = None
         if follow_up.survey_prompt(about) and about is not None and about.subject_id is not None:
-            asked = unit.surveys.get(about.subject_id)
+            found = unit.surveys.get(about.subject_id)
+            asked = found if survey.may_still_answer(found, now) else None
         elif conversation.speaker is Speaker.WAITING:
-            open_surveys = unit.surveys.find_open_of_conversation(conversation.id)
-            asked = open_surveys[0] if open_surveys else None
+            asked = next(
+                (
+                    rated
+                    for rated in unit.surveys.find_open_of_conversation(conversation.id)
+                    if rated.rating is not None and rated.comment is None
+                ),
+                None,
+            )
+        lately = unit.surveys.find_answered_since(conversation.id, now - _STILL_TALKING)
         open_case = unit.cases.find_open(conversation.id) if conversation.speaker is not Speaker.BOT else None
         return Situation(
             text=incoming.text,
@@ -319,12 +342,13 @@ class ServiceDesk:
             angered_at=conversation.angered_at,
             prompt=prompt,
             survey=asked,
+            lately_answered=lately[0] if lately else None,
             orders=unit.orders.find_of_identity(incoming.identity_id, _ORDERS_KNOWN),
             faq={entry.id: entry for entry in faq.entries},
             understanding=understanding,
             variables=self._settings.variables,
             case_number=open_case.number if open_case is not None else "",
-            now=now,
+            now=incoming.received_at,
         )
 
     def _carry_out(
@@ -335,7 +359,7 @@ class ServiceDesk:
         message: Message,
         now: datetime,
     ) -> None:
-        angered_at = now if decision.angry else conversation.angered_at
+        angered_at = message.created_at if decision.angry else conversation.angered_at
         unit.conversations.set_state(conversation.id, misses=decision.misses, angered_at=angered_at)
         if decision.opt_out is not None:
             identity = unit.identities.get(conversation.identity_id)
@@ -348,6 +372,8 @@ class ServiceDesk:
             unit.cases.set_helped(decision.case_id, decision.helped, now)
         if decision.missed:
             unit.faq.record_miss(conversation.id, message.id, message.text, now)
+        elif decision.choices_rejected:
+            _keep_rejected_question(unit, conversation, now)
         if decision.back_to_bot:
             case = unit.cases.find_open(conversation.id)
             if case is not None:
@@ -356,11 +382,15 @@ class ServiceDesk:
         if decision.escalation is not None:
             case, _ = case_opening.open_case(unit, self._notifier, conversation, decision.escalation, now)
             number = case.number
+        elif conversation.speaker is Speaker.WAITING and not decision.replies:
+            case_opening.reassure(unit, conversation, now)
         if decision.escalation is not None or conversation.speaker is not Speaker.BOT:
             unit.desk_events.add("message", None, conversation.id, {"message_id": message.id}, now)
         for position, reply in enumerate(decision.replies):
-            filled = replace(reply, text=reply.text.replace("{number}", number))
-            unit.outbox.say(conversation, filled, f"reply:{message.id}:{position}", now)
+            if number:
+                # Only the sentences of a handoff name the case; in others the braces may be the shop's own.
+                reply = replace(reply, text=reply.text.replace("{number}", number))
+            unit.outbox.say(conversation, reply, f"reply:{message.id}:{position}", now)
 
     # --- Sending ------------------------------------------------------------------------------------
 
@@ -369,9 +399,7 @@ class ServiceDesk:
         if outgoing.speakers and conversation.speaker not in outgoing.speakers:
             return f"speaker_is_{conversation.speaker.value}"
         if outgoing.kind is OutgoingKind.SURVEY:
-            identity = unit.identities.get(conversation.identity_id)
-            if identity.opted_out_at is not None:
-                return follow_up.OPTED_OUT
+            return self._follow_up.why_withhold(unit, outgoing, conversation, self._clock())
         return None
 
     def not_delivered(
@@ -380,7 +408,8 @@ class ServiceDesk:
         """Draws the consequences of a message that ended other than sent; its conversation is locked."""
         if delivery is Delivery.UNREACHABLE and outgoing.conversation_id is not None:
             conversation = unit.conversations.get(outgoing.conversation_id)
-            unit.identities.mark_unreachable(conversation.identity_id, why, now)
+            if unit.identities.get(conversation.identity_id).reachable:
+                unit.identities.mark_unreachable(conversation.identity_id, why, now)
             for asked in unit.surveys.find_open_of_conversation(conversation.id):
                 unit.timers.cancel(follow_up.REMINDER_TIMER, str(asked.id))
         if outgoing.kind is OutgoingKind.SURVEY:
@@ -496,6 +525,16 @@ def _store(unit: UnitOfWork, raw: RawInput, now: datetime) -> Accepted:
     return Accepted(now, duplicate=False)
 
 
+def _keep_rejected_question(unit: UnitOfWork, conversation: Conversation, now: datetime) -> None:
+    """Keeps the question to which 「您是想问」 offered nothing right."""
+    choices = unit.conversations.find_newest_prompt(conversation.id)
+    if choices is None:
+        return
+    question = unit.conversations.find_newest_sent(conversation.id, choices.id, choices.created_at)
+    if question is not None and question.author is Author.CUSTOMER:
+        unit.faq.record_miss(conversation.id, question.id, question.text, now)
+
+
 def _find_tap(unit: UnitOfWork, button_id: str | None, conversation: Conversation) -> Tap | None:
     if button_id is None:
         return None
@@ -507,7 +546,8 @@ def _find_tap(unit: UnitOfWork, button_id: str | None, conversation: Conversatio
     if prompt is None or message.delivery in _NEVER_LEFT:
         return Tap(None, None)
     newest = unit.conversations.find_newest_prompt(conversation.id)
-    if prompt.kind is not PromptKind.SURVEY_RATING and (newest is None or newest.id != message.id):
-        # Anything but a rating is answered while it is the newest thing asked, not days later.
+    lasts = prompt.kind is PromptKind.SURVEY_RATING or option.value == "person"
+    if not lasts and (newest is None or newest.id != message.id):
+        # Anything but a rating or a person is taken while it is the newest thing asked, not days later.
         return Tap(None, None)
     return Tap(prompt, option)

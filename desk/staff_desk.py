@@ -201,10 +201,9 @@ class StaffDesk:
             member = unit.staff.get(staff_id)
             loses_admin = disabled is True or (role is not None and role is not Role.ADMIN)
             if member.role is Role.ADMIN and loses_admin:
-                admins = [
-                    other for other in unit.staff.all() if other.role is Role.ADMIN and not other.disabled
-                ]
-                if [other.id for other in admins] == [staff_id]:
+                everybody = unit.staff.all(for_update=True)
+                admins = [other.id for other in everybody if other.role is Role.ADMIN and not other.disabled]
+                if admins == [staff_id]:
                     raise ConflictError("the last admin must stay")
             changed = unit.staff.change(
                 staff_id, name=name, role=role, disabled=disabled, password_hash=password_hash

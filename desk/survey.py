@@ -20,9 +20,6 @@ CAP = 3
 """One person is asked at most this often within ``CAP_WINDOW``, over all orders and channels."""
 GIVE_UP_UNSEEN_AFTER = timedelta(days=30)
 
-LOW_RATING = 2
-"""A rating up to this calls a person."""
-
 _CALLED_OFF = {
     OrderStatus.REFUNDED: SkipReason.REFUNDED,
     OrderStatus.RETURNED: SkipReason.RETURNED,
@@ -116,15 +113,10 @@ def decide_due(
         return Skip(reason)
     if order.delivered_at is not None and now - order.delivered_at > TOO_OLD_AFTER:
         # A hold for an open case may itself have made it old; the first cause is the truer reason.
-        held = case.open or (case.closed_at is not None and now - case.closed_at < HOLD_AFTER_CASE)
-        return Skip(SkipReason.CASE_OPEN if held else SkipReason.TOO_OLD)
+        return Skip(SkipReason.TOO_OLD if held_by_case(case, now) is None else SkipReason.CASE_OPEN)
     if isinstance(chosen, SkipReason):
         return Skip(chosen)
-    wait_until = None
-    if case.open:
-        wait_until = now + HOLD_STEP
-    elif case.closed_at is not None and now - case.closed_at < HOLD_AFTER_CASE:
-        wait_until = case.closed_at + HOLD_AFTER_CASE
+    wait_until = held_by_case(case, now)
     if wait_until is not None:
         if now - survey.due_at >= GIVE_UP_HOLDING_AFTER:
             return Skip(SkipReason.CASE_OPEN)
@@ -136,6 +128,15 @@ def decide_due(
         if allowed > now:
             return Hold(allowed, "quiet")
     return Ask(chosen)
+
+
+def held_by_case(case: CaseTimes, now: datetime) -> datetime | None:
+    """Until when an open or lately closed case holds surveys and reminders back; None = it does not."""
+    if case.open:
+        return now + HOLD_STEP
+    if case.closed_at is not None and now - case.closed_at < HOLD_AFTER_CASE:
+        return case.closed_at + HOLD_AFTER_CASE
+    return None
 
 
 def first_due(

@@ -12,7 +12,7 @@ GREETING = "您好，我是{shop_name}的机器人客服，全天都在。想问
 CHOICES = "您是想问下面哪一个？点一下，或者回复数字。"
 CHOICE_PERSON = "都不是，转人工"
 NOT_UNDERSTOOD = "抱歉，这个我还不太懂，不想乱答耽误您。您换个说法试试，或者发「转人工」找客服。"
-LOST_TWICE = "抱歉，连着两次没能帮上您。要不要请一位客服来看看？"
+LOST_TWICE = "抱歉，连着没能帮上您。要不要请一位客服来看看？"
 EMPTY = "我没看到文字内容，您可以再发一次，或者发「转人工」找客服。"
 
 OFFER_AFTER_ANGER = "让您不愉快了，很抱歉。要不要我请一位客服来处理？"
@@ -29,7 +29,9 @@ HANDOFF = {
 }
 """By ``CaseReason``; {number} is the case number."""
 
-STILL_WAITING = "客服马上就来，请稍等（工单 {number}）。您发的内容都在，不会丢。"
+STILL_WAITING = (
+    "还在为您联系客服（工单 {number}），您发的内容都在，不会丢。不想等了就回复「不用人工了」，我继续帮您。"
+)
 BACK_TO_BOT = "好的，已取消转接。我继续为您服务，有需要随时发「转人工」。"
 PERSON_JOINED = "客服 {name} 已接入，为您服务"
 PERSON_LEFT = "客服 {name} 已结束本次服务"

@@ -149,14 +149,20 @@ class SqlConversationStore:
             .values(reason=reason, understanding=understanding_to_json(understanding), action=action)
         )
 
-    def find_newest_sent(self, conversation_id: int, before_message_id: int) -> Message | None:
-        """The line of highest ``seq`` before that message, whoever wrote it."""
+    def find_newest_sent(
+        self, conversation_id: int, before_message_id: int, written_by: datetime
+    ) -> Message | None:
+        """See ``ConversationStore.find_newest_sent``."""
         own_seq = select(MESSAGES.c.seq).where(MESSAGES.c.id == before_message_id).scalar_subquery()
         upper = select(func.coalesce(own_seq, CONVERSATIONS.c.next_seq)).where(
             CONVERSATIONS.c.id == conversation_id
         )
         return self._find_highest(
-            and_(MESSAGES.c.conversation_id == conversation_id, MESSAGES.c.seq < upper.scalar_subquery())
+            and_(
+                MESSAGES.c.conversation_id == conversation_id,
+                MESSAGES.c.seq < upper.scalar_subquery(),
+                MESSAGES.c.created_at <= written_by,
+            )
         )
 
     def find_newest_prompt(self, conversation_id: int) -> Message | None:

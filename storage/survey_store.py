@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
 from desk.errors import NotFoundError
@@ -105,6 +105,22 @@ class SqlSurveyStore:
                     func.coalesce(col(SurveyRow.asked_at), col(SurveyRow.updated_at)).desc(),
                     col(SurveyRow.id).desc(),
                 )
+            )
+        )
+
+    def find_answered_since(self, conversation_id: int, since: datetime) -> Sequence[Survey]:
+        """See ``SurveyStore.find_answered_since``."""
+        said_something = or_(col(SurveyRow.rating).is_not(None), col(SurveyRow.comment).is_not(None))
+        return _to_surveys(
+            self._session.exec(
+                select(SurveyRow)
+                .where(
+                    col(SurveyRow.conversation_id) == conversation_id,
+                    col(SurveyRow.state).in_([SurveyState.ANSWERING.value, SurveyState.DONE.value]),
+                    said_something,
+                    col(SurveyRow.updated_at) >= since,
+                )
+                .order_by(col(SurveyRow.updated_at).desc(), col(SurveyRow.id).desc())
             )
         )
 

@@ -7,13 +7,17 @@ test says with ``settle`` when everything that is due happens.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
 import hashlib
 import hmac
 import json
+import shutil
+import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,8 +27,6 @@ from bot.app import Installation
 from bot.logs import configure_logs
 from bot.settings import LogFormat, LogLevel, Settings, load_settings
 from bot.workers.inbox_worker import InboxWorker
-from bot.workers.outbox_worker import OutboxWorker
-from bot.workers.timer_worker import TimerWorker
 from desk.errors import UnderstandingError
 from desk.ports import UnitOfWork
 from desk.values import Role, Sentiment, SentimentLabel, StaffMember
@@ -138,8 +140,8 @@ class Shop:
         self.staff_desk = installation.staff_desk
         database, bells, owner = installation.database, installation.wakeups, installation.owner
         self.inbox = InboxWorker(database, bells, installation.inbox_handlers(), owner, clock)
-        self.outbox = OutboxWorker(database, bells, self.desk, installation.senders, owner, clock)
-        self.timers = TimerWorker(database, bells, self.desk, owner, clock)
+        self.outboxes = installation.outbox_workers()
+        self.timers = installation.timer_workers()
         transport = httpx.ASGITransport(app=installation.web_app(), raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
 
@@ -157,11 +159,19 @@ class Shop:
         """Lets everything that is due happen."""
         for _ in range(100):
             worked = await self.inbox.work_one_lane()
-            worked |= bool(await self.timers.fire_due())
-            worked |= bool(await self.outbox.send_due())
+            worked |= await self.fire_due()
+            worked |= await self.send_due()
             if not worked:
                 return
         raise AssertionError("it never settles")
+
+    async def fire_due(self) -> bool:
+        """Fires one round of timers; says whether any was due."""
+        return any([await timers.fire_due() for timers in self.timers])
+
+    async def send_due(self) -> bool:
+        """Sends one round of messages; says whether any was due."""
+        return any([await outbox.send_due() for outbox in self.outboxes])
 
     async def later(self, by: timedelta) -> None:
         """Turns the clock forward and lets everything happen."""
@@ -248,8 +258,26 @@ def shop_settings(folder: Path, **changes: str) -> Settings:
     return load_settings(environ)
 
 
+@cache
+def _prepared_database() -> Path:
+    """A database after the first start. Copying it is quicker than starting for the first time."""
+    folder = Path(tempfile.mkdtemp(prefix="huiyin-prepared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+    async def start_once() -> None:
+        async with Installation(shop_settings(folder), scorer=FakeScorer(), clock=FakeClock()) as first:
+            await first.prepare()
+
+    asyncio.run(start_once())
+    return folder / "huiyin.db"
+
+
 def play(folder: Path, story: Callable[[Shop], Coroutine[Any, Any, T] | Awaitable[T]], **settings: str) -> T:
     """Plays one story against a fresh installation in ``folder``."""
+
+    if "DATABASE_URL" not in settings:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_prepared_database(), folder / "huiyin.db")
 
     async def run() -> T:
         configure_logs(LogLevel.ERROR, LogFormat.JSON)

@@ -154,6 +154,7 @@ def _fresh(
         angered_at=None,
         prompt=Prompt(PromptKind.SURVEY_COMMENT, (), 0) if feedback else None,
         survey=survey,
+        lately_answered=None,
         orders=(),
         faq={entry.id: entry for entry in faq.entries},
         understanding=understanding,

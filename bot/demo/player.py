@@ -11,8 +11,6 @@ from datetime import datetime
 from bot.app import Installation
 from bot.webchat import messages
 from bot.workers.inbox_worker import InboxWorker
-from bot.workers.outbox_worker import OutboxWorker
-from bot.workers.timer_worker import TimerWorker
 from desk.ports import UnitOfWork
 from desk.values import Buyer, Case, OrderEvent, OrderItem, OrderSnapshot, OrderStatus, StaffMember
 
@@ -66,8 +64,8 @@ class Player:
         self.desk = installation.service_desk
         database, bells, owner = installation.database, installation.wakeups, installation.owner
         self._inbox = InboxWorker(database, bells, installation.inbox_handlers(), owner, clock)
-        self._outbox = OutboxWorker(database, bells, self.desk, installation.senders, owner, clock)
-        self._timers = TimerWorker(database, bells, self.desk, owner, clock)
+        self._outboxes = installation.outbox_workers()
+        self._timers = installation.timer_workers()
         self._identities: dict[str, int] = {}
 
     async def go_to(self, at: datetime) -> None:
@@ -84,8 +82,10 @@ class Player:
         """Lets everything happen that can happen now."""
         for _ in range(_MOST_ROUNDS):
             worked = await self._inbox.work_one_lane()
-            worked |= bool(await self._timers.fire_due())
-            worked |= bool(await self._outbox.send_due())
+            for timers in self._timers:
+                worked |= bool(await timers.fire_due())
+            for outbox in self._outboxes:
+                worked |= bool(await outbox.send_due())
             if not worked:
                 return
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from desk.errors import InvalidInputError
@@ -80,7 +81,7 @@ def to_raw_input(identity_id: int, message: ChatMessage, body: bytes) -> RawInpu
     return RawInput(SOURCE, key, message.body_hash, f"identity:{identity_id}", body)
 
 
-def from_inbox(source_key: str, body: bytes) -> Incoming:
+def from_inbox(source_key: str, body: bytes, received_at: datetime) -> Incoming:
     """What the stored bytes mean. Raises InvalidInputError for bytes that the edge would refuse."""
     identity_id, _, _ = source_key.partition(":")
     message = read_message(body)
@@ -88,6 +89,7 @@ def from_inbox(source_key: str, body: bytes) -> Incoming:
         identity_id=int(identity_id),
         external_id=source_key,
         text=message.text,
+        received_at=received_at,
         client_msg_id=message.client_msg_id,
         button_id=message.button_id,
     )

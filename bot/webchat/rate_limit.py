@@ -24,7 +24,9 @@ class Rate:
 MESSAGES = (Rate(20, 10), Rate(60, 60), Rate(600, 3600))
 """Of one customer (T13 of the threat model)."""
 SESSIONS = (Rate(30, 60), Rate(300, 3600))
-"""Sessions opened from one address."""
+"""Sessions opened by one known browser, or new ones from one address."""
+SEEN = (Rate(60, 10), Rate(180, 60))
+"""Reports of one customer's screen about what it showed."""
 STREAMS = (Rate(60, 60),)
 """Event streams opened by one customer."""
 

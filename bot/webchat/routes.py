@@ -26,7 +26,6 @@ from desk.service_desk import ServiceDesk
 
 MOST_BYTES = 64 * 1024
 SLOWEST_SECONDS = 15.0
-_SESSIONS_REMEMBERED = 10_000
 _TYPES = {"css": "text/css", "js": "text/javascript", "html": "text/html", "svg": "image/svg+xml"}
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -54,14 +53,14 @@ class WebChatDeps:
 
 
 class WebChat:
-    """The routes and what they share: rate limits and the identities of known sessions."""
+    """The routes and what they share: rate limits and files."""
 
     def __init__(self, deps: WebChatDeps) -> None:
         self._deps = deps
         self._message_rate = RateLimit(rate_limit.MESSAGES, deps.seconds_now)
         self._session_rate = RateLimit(rate_limit.SESSIONS, deps.seconds_now)
         self._stream_rate = RateLimit(rate_limit.STREAMS, deps.seconds_now)
-        self._identities: dict[str, int] = {}
+        self._seen_rate = RateLimit(rate_limit.SEEN, deps.seconds_now)
         self._files = _load_files()
         self._page_csp = _CSP.format(ancestors=" ".join(("'self'", *deps.embed_origins)))
 
@@ -143,14 +142,19 @@ class WebChat:
         The same `client_session_id` (16 to 64 characters, kept secret by the browser) gets the same
         session again.
         """
-        self._session_rate.hit(request.client.host if request.client is not None else "")
         fields = messages.read_object(await read_body(request))
         client_session_id = messages.read_id(fields, "client_session_id")
         if len(client_session_id) < 16:
             raise InvalidInputError("client_session_id", "must have at least 16 characters")
         order_token = messages.read_id(fields, "order_token") if fields.get("order_token") else None
+        client_hash = _hash(client_session_id)
+        # Every page load asks for its session again, and many customers may share one address: only
+        # who is new counts for the address.
+        known = await self._deps.service_desk.is_chat_known(client_hash)
+        address = request.client.host if request.client is not None else ""
+        self._session_rate.hit(f"client:{client_hash}" if known else f"address:{address}")
         opened = await self._deps.service_desk.open_chat(
-            _hash(client_session_id),
+            client_hash,
             secrets.token_urlsafe(16),
             _hash(order_token) if order_token is not None else None,
         )
@@ -189,6 +193,7 @@ class WebChat:
     async def post_seen(self, request: Request) -> Response:
         """Tells which lines the customer's screen showed: `{seq}` → 204."""
         identity_id = await self._identify(request)
+        self._seen_rate.hit(str(identity_id))
         seq = messages.read_object(await read_body(request)).get("seq")
         if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 2**31:
             raise InvalidInputError("seq", "must be a whole number from 0")
@@ -214,15 +219,9 @@ class WebChat:
         session = self._deps.tokens.find_session(token.strip()) if scheme.lower() == "bearer" else None
         if session is None:
             raise SessionUnknownError("no valid session token")
-        known = self._identities.get(session)
-        if known is not None:
-            return known
         identity_id = await self._deps.service_desk.find_chat_identity(session)
         if identity_id is None:
             raise SessionUnknownError("session is gone")
-        if len(self._identities) >= _SESSIONS_REMEMBERED:
-            self._identities.clear()
-        self._identities[session] = identity_id
         return identity_id
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -28,7 +29,6 @@ SEND_WITHIN = timedelta(seconds=10)
 """Shorter than the lease, so that no other process takes over in the middle of a call."""
 BATCH = 64
 GIVE_UP_AFTER = timedelta(hours=24)
-_LEASE_NAME = "sender"
 
 
 def wait_after(attempts: int) -> timedelta:
@@ -37,7 +37,7 @@ def wait_after(attempts: int) -> timedelta:
 
 
 class OutboxWorker:
-    """Sends. One per installation at a time, by a lease.
+    """Sends over one channel, so that a slow one holds up no other. One at a time, by a lease.
 
     A message whose channel stores in our database leaves inside the transaction that checks the guard.
     Any other is marked ``sending`` and committed before the call, so that a crash in between is known
@@ -49,20 +49,23 @@ class OutboxWorker:
         transactions: Transactions,
         wakeups: Wakeups,
         service_desk: ServiceDesk,
-        senders: Sequence[Sender],
+        sender: Sender,
         owner: str,
         clock: Callable[[], datetime],
     ) -> None:
         self._transactions = transactions
         self._wakeups = wakeups
         self._service_desk = service_desk
-        self._senders: Mapping[str, Sender] = {sender.channel: sender for sender in senders}
+        self._sender = sender
+        self._lease_name = f"sender:{sender.channel}"
         self._owner = owner
         self._clock = clock
         self._unrecorded: dict[int, tuple[Outgoing, str]] = {}
-        stored = [sender for sender in senders if sender.capabilities.stores_in_database]
-        self._stored_channels = [sender.channel for sender in stored]
-        self._network_channels = [name for name in self._senders if name not in self._stored_channels]
+
+    @property
+    def channel(self) -> str:
+        """The channel it sends over."""
+        return self._sender.channel
 
     async def run(self, is_stopping: Callable[[], bool]) -> None:
         """Sends until told to stop."""
@@ -74,26 +77,30 @@ class OutboxWorker:
                 sent = 0
             if sent == 0:
                 await self._wakeups.wait("outbox", LOOK_AGAIN)
+        # Another process need not wait for the lease to run out.
+        with suppress(StorageUnavailableError):
+            await self._transactions.write(lambda unit: unit.leases.release(self._lease_name, self._owner))
 
     async def send_due(self) -> int:
         """Sends one round of what is due; says how many messages were worked on."""
-        worked = await self._transactions.write(self._send_stored, shared=True)
+        if self._sender.capabilities.stores_in_database:
+            return await self._transactions.write(self._send_stored, shared=True)
         for outgoing, provider_id in list(self._unrecorded.values()):
             await self._record_sent(outgoing, provider_id)
-        is_sender = bool(self._network_channels) and await self._transactions.write(self._settle_stuck)
-        if is_sender:
-            for outgoing in await self._transactions.read(self._find_network_due):
-                worked += 1
-                await self._send_over_network(outgoing)
-        return worked
+        if not await self._transactions.write(self._settle_stuck):
+            return 0
+        due = await self._transactions.read(self._find_due)
+        for outgoing in due:
+            await self._send_over_network(outgoing)
+        return len(due)
 
     # --- Channels that read from our database ----------------------------------------------------------
 
     def _send_stored(self, unit: UnitOfWork) -> int:
         now = self._clock()
-        if not unit.leases.acquire(_LEASE_NAME, self._owner, LEASE, now):
+        if not unit.leases.acquire(self._lease_name, self._owner, LEASE, now):
             return 0
-        due = unit.outbox.find_due(self._stored_channels, BATCH, now)
+        due = unit.outbox.find_due([self._sender.channel], BATCH, now)
         ids = {outgoing.conversation_id for outgoing in due if outgoing.conversation_id is not None}
         conversations = {id: unit.conversations.lock(id) for id in sorted(ids)}
         worked = 0
@@ -116,17 +123,16 @@ class OutboxWorker:
 
     # --- Channels behind a network --------------------------------------------------------------------
 
-    def _find_network_due(self, unit: UnitOfWork) -> Sequence[Outgoing]:
-        return unit.outbox.find_due(self._network_channels, BATCH, self._clock())
+    def _find_due(self, unit: UnitOfWork) -> Sequence[Outgoing]:
+        return unit.outbox.find_due([self._sender.channel], BATCH, self._clock())
 
     async def _send_over_network(self, found: Outgoing) -> None:
         outgoing = await self._transactions.write(lambda unit: self._start(unit, found.id))
         if outgoing is None:
             return
-        sender = self._senders[outgoing.channel]
         try:
             async with asyncio.timeout(SEND_WITHIN.total_seconds()):
-                receipt = await sender.send(outgoing)
+                receipt = await self._sender.send(outgoing)
         except SendError as error:
             _log.warning(
                 "send_failed",
@@ -151,7 +157,7 @@ class OutboxWorker:
     def _start(self, unit: UnitOfWork, outgoing_id: int) -> Outgoing | None:
         """Checks the guard once more and records that the call is about to be made."""
         now = self._clock()
-        if not unit.leases.acquire(_LEASE_NAME, self._owner, LEASE, now):
+        if not unit.leases.acquire(self._lease_name, self._owner, LEASE, now):
             return None
         conversation_id = unit.outbox.get_conversation_id(outgoing_id)
         conversation = unit.conversations.lock(conversation_id) if conversation_id is not None else None
@@ -183,9 +189,9 @@ class OutboxWorker:
     def _settle_stuck(self, unit: UnitOfWork) -> bool:
         """What a dead sender left in ``sending`` has an unknown outcome. False = another one is the sender."""
         now = self._clock()
-        if not unit.leases.acquire(_LEASE_NAME, self._owner, LEASE, now):
+        if not unit.leases.acquire(self._lease_name, self._owner, LEASE, now):
             return False
-        stuck = unit.outbox.find_stuck(self._network_channels, self._owner, now)
+        stuck = unit.outbox.find_stuck([self._sender.channel], self._owner, now)
         # Conversations are locked in id order, as in every transaction that locks more than one.
         for outgoing in sorted(stuck, key=lambda found: found.conversation_id or 0):
             self._settle_failed(unit, outgoing, OutcomeUnknownError("sender died while sending"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,11 +19,16 @@ BATCH = 200
 LOOK_AGAIN = timedelta(seconds=1)
 LEASE = timedelta(seconds=15)
 MOST_TRIES = 10
-_LEASE_NAME = "timers"
 
 
 class TimerWorker:
-    """Fires what is due. One per installation at a time, by a lease."""
+    """Fires what is due. One of each name per installation at a time, by a lease.
+
+    Args:
+        name: Of the lease.
+        only: The kinds to fire; None = all but those of ``without``.
+        batch: How many at most in one transaction.
+    """
 
     def __init__(
         self,
@@ -31,12 +37,26 @@ class TimerWorker:
         service_desk: ServiceDesk,
         owner: str,
         clock: Callable[[], datetime],
+        *,
+        name: str = "timers",
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
+        batch: int = BATCH,
     ) -> None:
         self._transactions = transactions
         self._wakeups = wakeups
         self._service_desk = service_desk
         self._owner = owner
         self._clock = clock
+        self._name = name
+        self._only = only
+        self._without = without
+        self._batch = batch
+
+    @property
+    def name(self) -> str:
+        """Of the lease, and of the task."""
+        return self._name
 
     async def run(self, is_stopping: Callable[[], bool]) -> None:
         """Fires until told to stop."""
@@ -48,10 +68,13 @@ class TimerWorker:
                 fired = 0
             if fired == 0:
                 await self._wakeups.wait("timers", LOOK_AGAIN)
+        # Another process need not wait for the lease to run out.
+        with suppress(StorageUnavailableError):
+            await self._transactions.write(lambda unit: unit.leases.release(self._name, self._owner))
 
     async def fire_due(self) -> int:
         """Fires one batch of one kind; says how many timers were due, 0 while another process has the lease."""
-        due = await self._transactions.read(lambda unit: unit.timers.find_due(self._clock(), BATCH))
+        due = await self._transactions.read(self._find_due)
         if not due:
             return 0
         try:
@@ -66,12 +89,15 @@ class TimerWorker:
                 await self._fire_alone(timer)
         return len(due)
 
+    def _find_due(self, unit: UnitOfWork) -> Sequence[Timer]:
+        return unit.timers.find_due(self._clock(), self._batch, only=self._only, without=self._without)
+
     async def _fire(self, due: Sequence[Timer]) -> bool:
         prepared = await self._service_desk.prepare_timers(due)
         now = self._clock()
 
         def work(unit: UnitOfWork) -> bool:
-            if not unit.leases.acquire(_LEASE_NAME, self._owner, LEASE, now):
+            if not unit.leases.acquire(self._name, self._owner, LEASE, now):
                 return False
             # Conversations first, in id order, then timers: the order that every transaction keeps.
             self._service_desk.lock_for_timers(unit, due)

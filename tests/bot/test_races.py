@@ -114,11 +114,11 @@ class Race:
         self.staff_desk = StaffDesk(database, installation.wakeups, shop.clock)
 
         async def chat(item: InboxItem, complete: Callable[[UnitOfWork], None]) -> None:
-            await self.desk.take_message(from_inbox(item.source_key, item.raw), complete)
+            await self.desk.take_message(from_inbox(item.source_key, item.raw, item.received_at), complete)
 
         bells, owner = installation.wakeups, installation.owner
         self.inbox = InboxWorker(database, bells, {"webchat": chat}, owner, shop.clock)
-        self.outbox = OutboxWorker(database, bells, self.desk, installation.senders, owner, shop.clock)
+        self.outbox = OutboxWorker(database, bells, self.desk, installation.senders[0], owner, shop.clock)
 
     async def run(self, seed: int) -> None:
         dice = Dice(seed)

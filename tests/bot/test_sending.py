@@ -38,9 +38,8 @@ def play_messenger(
 ) -> None:
     async def with_messenger(shop: Shop) -> None:
         messenger = FakeMessenger()
-        shop.outbox = OutboxWorker(
-            shop.installation.database, shop.installation.wakeups, shop.desk, [messenger], owner, shop.clock
-        )
+        database, bells = shop.installation.database, shop.installation.wakeups
+        shop.outboxes = [OutboxWorker(database, bells, shop.desk, messenger, owner, shop.clock)]
         await story(shop, messenger)
 
     play(folder, with_messenger)

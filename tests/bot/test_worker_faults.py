@@ -73,11 +73,9 @@ def inbox_worker(
     )
 
 
-def outbox_worker(shop: Shop, transactions: Any, *senders: Any) -> OutboxWorker:
+def outbox_worker(shop: Shop, transactions: Any, sender: Any) -> OutboxWorker:
     installation = shop.installation
-    return OutboxWorker(
-        transactions, installation.wakeups, shop.desk, senders, installation.owner, shop.clock
-    )
+    return OutboxWorker(transactions, installation.wakeups, shop.desk, sender, installation.owner, shop.clock)
 
 
 async def until(is_so: Callable[[], Coroutine[Any, Any, bool]]) -> None:
@@ -155,7 +153,7 @@ def test_what_a_failed_message_leaves_behind_waits_for_storage_too(tmp_path: Pat
             tries += 1
             if tries < 3:
                 raise ZeroDivisionError
-            await shop.desk.take_message(from_inbox(item.source_key, item.raw), complete)
+            await shop.desk.take_message(from_inbox(item.source_key, item.raw, item.received_at), complete)
 
         # The second write counts the failed try.
         transactions = FaultyTransactions(shop, lambda write: write == 2)
@@ -180,7 +178,7 @@ def test_a_worker_that_lost_its_lane_drops_what_it_decided(tmp_path: Path) -> No
 
         async def slow(item: InboxItem, complete: Callable[[UnitOfWork], None]) -> None:
             assert await successor.work_one_lane()
-            await shop.desk.take_message(from_inbox(item.source_key, item.raw), complete)
+            await shop.desk.take_message(from_inbox(item.source_key, item.raw, item.received_at), complete)
 
         late = inbox_worker(shop, shop.installation.database, handlers={"webchat": slow})
         assert await late.work_one_lane()
@@ -374,19 +372,19 @@ def test_what_left_while_storage_went_away_is_recorded_later_and_not_sent_again(
     async def story(shop: Shop) -> None:
         messenger = FakeMessenger()
         # Settle what is stuck, start the call, and then storage is away until the fifth try.
-        transactions = FaultyTransactions(shop, lambda write: 4 <= write <= 8)
-        shop.outbox = outbox_worker(shop, transactions, messenger)
+        transactions = FaultyTransactions(shop, lambda write: 3 <= write <= 7)
+        shop.outboxes = [outbox_worker(shop, transactions, messenger)]
         await shop.run(say("一", kind))
         await shop.run(say("二", kind))
         for _ in range(4):
             with pytest.raises(StorageUnavailableError):
-                await shop.outbox.send_due()
+                await shop.send_due()
             shop.clock.turn(timedelta(seconds=10))
         for _ in range(4):
             shop.clock.turn(3 * MINUTE)
             while True:
                 try:
-                    if not await shop.outbox.send_due():
+                    if not await shop.send_due():
                         break
                 except StorageUnavailableError:
                     pass
@@ -400,7 +398,7 @@ def test_an_alert_of_unknown_outcome_is_repeated_until_it_arrives(tmp_path: Path
     async def story(shop: Shop) -> None:
         messenger = FakeMessenger()
         messenger.failures = [OutcomeUnknownError("timeout")] * 3
-        shop.outbox = outbox_worker(shop, shop.installation.database, messenger)
+        shop.outboxes = [outbox_worker(shop, shop.installation.database, messenger)]
 
         def add(unit: UnitOfWork) -> None:
             unit.outbox.add_alert("a-1", "messenger", "staff", "room", "HY-1001 等待中", {}, shop.clock())
@@ -428,7 +426,7 @@ def test_what_was_withdrawn_between_looking_and_sending_is_not_sent(tmp_path: Pa
                     )
                 return due
 
-        shop.outbox = outbox_worker(shop, Withdrawing(shop, lambda write: False), messenger)
+        shop.outboxes = [outbox_worker(shop, Withdrawing(shop, lambda write: False), messenger)]
         await shop.run(say("一", OutgoingKind.REPLY))
         await shop.settle()
         assert messenger.sent == []

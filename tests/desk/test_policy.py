@@ -55,7 +55,7 @@ def asked_survey(**changes: object) -> Survey:
 def situation(text: str, *matches: tuple[FaqEntry, float], **changes: object) -> Situation:
     understood = Understanding("fake", matches=tuple(FaqMatch(entry, score) for entry, score in matches))
     plain = Situation(
-        text=text, tap=None, speaker=Speaker.BOT, misses=0, angered_at=None, prompt=None, survey=None,
+        text=text, tap=None, speaker=Speaker.BOT, misses=0, angered_at=None, prompt=None, survey=None, lately_answered=None,
         orders=(), faq={entry.id: entry for entry in (SHIPPING, RETURNS, TRACKING)}, understanding=understood,
         variables={"ship_within": "48 小时", "shop_name": "小店"}, case_number="", now=NOW,
     )  # fmt: skip
@@ -313,10 +313,69 @@ def test_a_rating_may_be_changed_while_the_survey_lives() -> None:
 
 
 def test_a_rating_after_the_end_is_declined_politely() -> None:
-    over = asked_survey(state=SurveyState.EXPIRED)
     tap = Tap(RATING_ASKED, RATING_ASKED.options[0])
-    assert decide(situation("非常满意", tap=tap, survey=over)).replies[0].text == wording.SURVEY_OVER
-    assert decide(situation("非常满意", tap=tap, survey=None)).rating is None
+    decision = decide(situation("非常满意", tap=tap, survey=None))
+    assert decision.replies[0].text == wording.SURVEY_OVER
+    assert decision.rating is None
+
+
+@pytest.mark.parametrize(("label", "calls"), [("满意", False), ("非常不满意", True)])
+def test_a_rating_button_counts_beside_a_person_without_a_word_of_the_bot(label: str, calls: bool) -> None:
+    option = next(option for option in RATING_ASKED.options if option.label == label)
+    decision = decide(
+        situation(label, tap=Tap(RATING_ASKED, option), speaker=Speaker.PERSON, survey=asked_survey())
+    )
+    assert decision.rating is not None
+    assert decision.replies == ()
+    assert (decision.escalation is not None) is calls
+
+
+def test_another_button_beside_a_person_is_just_words() -> None:
+    tap = Tap(COMMENT_ASKED, COMMENT_ASKED.options[0])
+    decision = decide(situation("没有了", tap=tap, speaker=Speaker.PERSON, survey=asked_survey()))
+    assert decision.rating is None
+
+
+OFFER = Prompt(PromptKind.OFFER_PERSON, (Option("好", "1", "person"), Option("先不用", "2", "no_person")))
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"), [("可以啊", "escalated accepted_offer"), ("算了", "offer_declined")]
+)
+def test_an_offer_is_answered_in_ones_own_words(words: str, reason: str) -> None:
+    assert decide(situation(words, prompt=OFFER)).reason == reason
+
+
+@pytest.mark.parametrize(("words", "helped"), [("搞定了", True), ("还没有", False), ("什么时候发货", None)])
+def test_whether_it_helped_is_answered_in_ones_own_words(words: str, helped: bool | None) -> None:
+    assert decide(situation(words, prompt=policy.helped_prompt(3))).helped is helped
+
+
+def test_choices_that_were_all_wrong_are_remembered() -> None:
+    choices = Prompt(PromptKind.CHOICE, (Option("怎么退货", "1", "faq:2"), Option("转人工", "2", "person")))
+    assert decide(situation("2", prompt=choices)).choices_rejected
+    assert not decide(situation("1", prompt=OFFER)).choices_rejected
+
+
+@pytest.mark.parametrize("words", ["杯盖能放洗碗机吗", "怎么还没到", "盖子什么颜色？"])
+def test_a_question_is_no_answer_to_the_question_for_a_rating(words: str) -> None:
+    decision = decide(situation(words, prompt=RATING_ASKED, survey=asked_survey()))
+    assert decision.comment is None
+
+
+def test_a_likely_question_in_the_place_of_a_comment_is_a_question() -> None:
+    rated = asked_survey(rating=4, state=SurveyState.ANSWERING)
+    asked = decide(situation("能退吗", (RETURNS, 0.5), prompt=COMMENT_ASKED, survey=rated))
+    assert asked.comment is None
+    said = decide(situation("退货有点麻烦", (RETURNS, 0.5), prompt=COMMENT_ASKED, survey=rated))
+    assert said.comment == "退货有点麻烦"
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "盖子紧"), ("好看", "好看\n盖子紧")])
+def test_words_soon_after_a_rating_still_belong_to_it(before: str | None, after: str) -> None:
+    lately = asked_survey(rating=4, comment=before, state=SurveyState.ANSWERING)
+    decision = decide(situation("盖子紧", lately_answered=lately))
+    assert (decision.comment, decision.survey_id, decision.missed) == (after, 7, False)
 
 
 def test_helped_or_not_is_recorded_and_not_helped_calls_a_person_again() -> None:

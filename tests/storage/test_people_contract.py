@@ -31,6 +31,7 @@ from desk.values import (
 from storage.unit_of_work import SqlUnitOfWork
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+FAR = NOW + timedelta(days=365)
 HOUR = timedelta(hours=1)
 
 
@@ -350,15 +351,17 @@ def test_the_newest_line_before_a_message_may_be_anybodys(database: Backend) -> 
     conversation = talk(database)
     other = talk(database, "else")
     first = heard(database, conversation, "在吗")
-    assert database.run(lambda unit: unit.conversations.find_newest_sent(conversation.id, first.id)) is None
+    assert (
+        database.run(lambda unit: unit.conversations.find_newest_sent(conversation.id, first.id, FAR)) is None
+    )
     answer(database, conversation, "在的")
     heard(database, other, "别人")
     second = heard(database, conversation, "5")
     answer(database, conversation, "谢谢")
-    newest = database.run(lambda unit: unit.conversations.find_newest_sent(conversation.id, second.id))
+    newest = database.run(lambda unit: unit.conversations.find_newest_sent(conversation.id, second.id, FAR))
     assert newest is not None
     assert newest.text == "在的"
-    newest = database.run(lambda unit: unit.conversations.find_newest_sent(conversation.id, 0))
+    newest = database.run(lambda unit: unit.conversations.find_newest_sent(conversation.id, 0, FAR))
     assert newest is not None
     assert newest.text == "谢谢"
 
