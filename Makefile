@@ -20,7 +20,7 @@ COMPILE := pip compile -q --universal --generate-hashes --no-header
 SHELL_SETTINGS := $(filter-out HUIYIN_TEST_%,$(filter HUIYIN_%,$(.VARIABLES)))
 TESTED := env $(addprefix -u ,$(SHELL_SETTINGS)) $(PY) -m pytest
 
-.PHONY: help setup setup-dev run demo doctor test test-fast test-crash check bench lock clean
+.PHONY: help setup setup-dev run demo doctor test test-fast test-crash screenshots check bench lock clean
 
 help: ## Show this list 显示本列表
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1#\2/p' Makefile | awk -F'#' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -48,8 +48,11 @@ test: setup-dev check ## Check the code and run every test 全部检查和测试
 test-fast: setup-dev ## Tests without the browser and the crashes 快速测试
 	@$(TESTED) -q -n 2 --dist loadfile -m "not crash and not browser"
 
-test-crash: setup-dev ## Kill the server again and again 崩溃测试
-	@$(TESTED) -m crash
+test-crash: setup-dev ## Kill the server at 200 random moments and at every commit 崩溃测试
+	@HUIYIN_TEST_KILLS=$${HUIYIN_TEST_KILLS:-200} HUIYIN_TEST_CRASH=full $(TESTED) -m crash --timeout=1800
+
+screenshots: setup-dev ## Take the pictures of the documentation anew 更新文档截图
+	@HUIYIN_TEST_SCREENSHOTS=1 $(TESTED) -q tests/browser
 
 check: setup-dev ## Lint, format, types and imports 静态检查
 	@$(BIN)/ruff check

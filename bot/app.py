@@ -130,7 +130,7 @@ class Installation:
     async def __aenter__(self) -> Installation:
         self._loop = asyncio.get_running_loop()
         if sqlite_path(self.settings.database_url) is not None:
-            self._exits.enter_context(SingleServeLock(self.settings.var_dir))
+            self._exits.enter_context(SingleServeLock(self.settings.lock_dir))
         try:
             await asyncio.to_thread(migrate.upgrade, self.settings.database_url)
             await self.database.start()
@@ -294,7 +294,7 @@ class Installation:
                 self.service_desk.apply_order_event(unit, event)
                 complete(unit)
 
-            await self.database.write(work, shared=True)
+            await self.database.write(work)
 
         return {messages.SOURCE: chat, "orders": orders}
 

@@ -195,6 +195,12 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def lock_dir(self) -> Path:
+        """Where the lock of ``serve`` lies: beside the SQLite file, for two may not serve from one."""
+        _, is_file, file = self.database_url.partition("sqlite:///")
+        return Path(file).parent if is_file else self.var_dir
+
+    @property
     def is_secure(self) -> bool:
         """Whether visitors come by https, so cookies may be marked ``Secure``."""
         return self.public_url.startswith("https://")

@@ -262,7 +262,8 @@ class ServiceDesk:
             self._decide_and_store(unit, incoming, understanding, faq, now)
             complete(unit)
 
-        await self._transactions.write(work, shared=True)
+        # Not shared: a batch of decisions would keep the next acknowledgement waiting for all of them.
+        await self._transactions.write(work)
 
     async def understand(self, text: str) -> Understanding:
         """Understands a text within the time limit; a failure is an understanding of nothing."""

@@ -121,7 +121,7 @@ class SqliteWriter:
             with writing(self._engine) as connection:
                 stage = "work"
                 for job in jobs:
-                    ended.append(self._run_one(connection, job))
+                    ended.append(self._run_one(connection, job, alone=len(jobs) == 1))
                     if fault := lost_transaction(connection):
                         # Also where the unit hid it, or stumbled over the missing savepoint after it.
                         ended[-1].error = _own_copy(fault)
@@ -154,10 +154,14 @@ class SqliteWriter:
             else:
                 self._run_together((job,))
 
-    def _run_one(self, connection: Connection, job: _Job) -> Ended:
-        """Runs one job in a SAVEPOINT; its error undoes its own writes only."""
+    def _run_one(self, connection: Connection, job: _Job, *, alone: bool) -> Ended:
+        """Runs one job; in a shared transaction in a SAVEPOINT, so that its error undoes its own writes only."""
         ended = Ended(job.future)
-        session = Session(bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+        session = Session(
+            bind=connection,
+            join_transaction_mode="rollback_only" if alone else "create_savepoint",
+            expire_on_commit=False,
+        )
         session.info[AFTER_COMMIT] = []
         try:
             ended.result = job.work(self._unit_factory(session))

@@ -178,14 +178,14 @@ def _sqlite(settings: Settings, path: Path) -> Iterator[Finding]:
         )
     if path.exists() and path.stat().st_mode & 0o077:
         yield Finding(State.MEND, f"数据库文件别人可读 others can read {path}", f"chmod 600 {path}*")
-    if not (settings.var_dir / "serve.lock").exists():
+    if not (settings.lock_dir / "serve.lock").exists():
         yield Finding(State.OFF, "服务没有在运行 no service is running")
         return
     try:
-        with SingleServeLock(settings.var_dir):
+        with SingleServeLock(settings.lock_dir):
             yield Finding(State.OFF, "服务没有在运行 no service is running")
     except AlreadyServingError:
-        serving = find_serving(settings.var_dir)
+        serving = find_serving(settings)
         where = f"{serving.host}:{serving.port}, pid {serving.pid}" if serving is not None else "…"
         yield Finding(State.WELL, f"服务正在运行 a service is running ({where})")
     except OSError as error:
@@ -195,7 +195,7 @@ def _sqlite(settings: Settings, path: Path) -> Iterator[Finding]:
 def _port(settings: Settings) -> Finding:
     host, port = settings.listen
     shown = f"监听地址 address {host}:{port}"
-    serving = find_serving(settings.var_dir)
+    serving = find_serving(settings)
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

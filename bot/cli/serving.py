@@ -144,7 +144,7 @@ def _alone(settings: Settings) -> contextlib.AbstractContextManager[object]:
 
     if sqlite_path(settings.database_url) is None:
         return contextlib.nullcontext()
-    return SingleServeLock(settings.var_dir)
+    return SingleServeLock(settings.lock_dir)
 
 
 def doctor() -> None:

@@ -71,11 +71,11 @@ async def _choose(settings: Settings, exits: AsyncExitStack, patience: timedelta
         try:
             if sqlite_path(settings.database_url) is not None:
                 # Asked before anything heavy is loaded.
-                with SingleServeLock(settings.var_dir):
+                with SingleServeLock(settings.lock_dir):
                     pass
             return await _run_here(settings, exits)
         except AlreadyServingError as error:
-            serving = find_serving(settings.var_dir)
+            serving = find_serving(settings)
             if serving is not None and await asyncio.to_thread(_listens, serving):
                 return _run_there(serving, command_key(settings))
             if loop.time() >= give_up_at:

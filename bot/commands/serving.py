@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from bot.secret_files import keep_secret, make_key
 from bot.setting_rules import key as check_key
@@ -63,15 +62,15 @@ def announced(settings: Settings, port: int) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def find_serving(var_dir: Path) -> Serving | None:
-    """The service that holds the lock of this folder; None when it has not said yet where it listens.
+def find_serving(settings: Settings) -> Serving | None:
+    """The service that holds the lock of this database; None when it has not said yet where it listens.
 
     The file may be left over from one that was killed, and its port another program's by now, which must
     not be shown the key. So it counts only if it was written by the process that holds the lock.
     """
     try:
-        found = json.loads((var_dir / SERVING_FILE).read_text("utf-8"))
-        holder = (var_dir / _LOCK_FILE).read_text("ascii").strip()
+        found = json.loads((settings.var_dir / SERVING_FILE).read_text("utf-8"))
+        holder = (settings.lock_dir / _LOCK_FILE).read_text("ascii").strip()
         serving = Serving(str(found["host"]), int(found["port"]), int(found["pid"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -95,7 +95,7 @@ def remove_data(settings: Settings) -> None:
     Raises:
         AlreadyServingError: A demo runs; its data are not pulled away under it.
     """
-    with SingleServeLock(settings.var_dir):
+    with SingleServeLock(settings.lock_dir):
         # The mark goes first: whatever happens now, what is left is not taken for a whole sample.
         for name in reversed(_DATA):
             (settings.var_dir / name).unlink(missing_ok=True)

@@ -19,8 +19,9 @@ from shop import Shop, play, shop_settings
 
 from bot.commands.handover import HandoverError, open_runner, run_command
 from bot.commands.serving import announced, command_key, find_serving
+from bot.settings import load_settings
 from desk.errors import ConflictError, InvalidInputError, NotFoundError
-from storage.locks import SingleServeLock
+from storage.locks import AlreadyServingError, SingleServeLock
 
 HASH = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA"
 LI = {"login": "li", "name": "小李", "role": "agent", "password_hash": HASH}
@@ -163,13 +164,13 @@ def test_what_does_not_fit_is_refused_in_words(tmp_path: Path) -> None:
 def test_a_left_over_announcement_is_not_believed(tmp_path: Path) -> None:
     settings = shop_settings(tmp_path)
     with SingleServeLock(tmp_path), announced(settings, 8080):
-        found = find_serving(tmp_path)
+        found = find_serving(settings)
         assert found is not None
         assert (found.host, found.port, found.pid) == ("127.0.0.1", 8080, os.getpid())
         # Somebody else holds the lock by now: the port may be anybody's, and must not see the key.
         (tmp_path / "serve.lock").write_text("1\n")
-        assert find_serving(tmp_path) is None
-    assert find_serving(tmp_path) is None
+        assert find_serving(settings) is None
+    assert find_serving(settings) is None
 
 
 def test_a_holder_that_does_not_listen_is_told_after_a_while(tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def test_two_commands_at_once_wait_for_each_other(tmp_path: Path) -> None:
 def test_a_service_on_every_address_is_found_on_loopback(tmp_path: Path) -> None:
     settings = shop_settings(tmp_path, LISTEN="0.0.0.0:8080", ALLOW_HTTP="1")
     with SingleServeLock(tmp_path), announced(settings, 8080):
-        found = find_serving(tmp_path)
+        found = find_serving(settings)
         assert found is not None
         assert found.host == "127.0.0.1"
 
@@ -241,3 +242,12 @@ def test_on_postgresql_commands_run_beside_a_running_service(tmp_path: Path, pos
     gone = huiyin(tmp_path, "staff", "list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert gone.returncode == 1
     assert "on our side" not in gone.stderr
+
+
+def test_two_services_never_share_a_database_whatever_their_folders(tmp_path: Path) -> None:
+    """The lock lies beside the SQLite file, not in the folder of settings and secrets."""
+    shared = f"sqlite:///{tmp_path}/shop.db"
+    first = load_settings({"HUIYIN_VAR_DIR": str(tmp_path / "a"), "HUIYIN_DATABASE_URL": shared})
+    second = load_settings({"HUIYIN_VAR_DIR": str(tmp_path / "b"), "HUIYIN_DATABASE_URL": shared})
+    with SingleServeLock(first.lock_dir), pytest.raises(AlreadyServingError):
+        SingleServeLock(second.lock_dir).acquire()
