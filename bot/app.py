@@ -201,7 +201,11 @@ class Installation:
                     clock=self.clock,
                     public_url=settings.public_url,
                     allow_http=settings.allow_http,
-                    shop_secrets=[secrets_in_force.shop.get_secret_value()],
+                    shop_secrets=[
+                        secret.get_secret_value()
+                        for secret in (secrets_in_force.shop, settings.shop_secret_previous)
+                        if secret is not None
+                    ],
                     api_key=secrets_in_force.api_key.get_secret_value(),
                     shop_name=settings.shop_name,
                     timezone=settings.timezone,

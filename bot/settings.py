@@ -133,6 +133,7 @@ class Settings(BaseSettings):
     nlu_url: Annotated[str | None, _read(rules.service_url)] = None
 
     shop_secret: Annotated[SecretStr | None, _read(rules.shop_secret)] = None
+    shop_secret_previous: Annotated[SecretStr | None, _read(rules.shop_secret)] = None
     api_key: Annotated[SecretStr | None, _read(rules.key)] = None
     session_secret: Annotated[SecretStr | None, _read(rules.key)] = None
 

@@ -1,11 +1,13 @@
 """From a reported delivery to stored, scored feedback: orders come in signed, surveys go out once."""
 
+import base64
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import Customer, Shop, play
+from shop import SHOP_SECRET, Customer, Shop, play
 
 from desk import wording
 from desk.values import SentimentLabel
@@ -353,3 +355,11 @@ def test_nobody_is_asked_more_than_three_times_a_week(tmp_path: Path) -> None:
         assert dict((await accounting(shop)).skipped) == {"capped": 2}
 
     play(tmp_path, story)
+
+
+def test_while_the_secret_is_changed_both_are_good(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        assert (await shop.post_order_event(shop.order_event("paid"))).status_code in {200, 202}
+
+    fresh = "whsec_" + base64.b64encode(hashlib.sha256(b"the next secret").digest()).decode()
+    play(tmp_path, story, SHOP_SECRET=fresh, SHOP_SECRET_PREVIOUS=SHOP_SECRET)

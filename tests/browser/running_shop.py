@@ -85,7 +85,7 @@ class RunningShop:
         """Ctrl-C; returns the exit status."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
-        return self._process.wait(15)
+        return self._process.wait(10)
 
     def _read_banner(self, process: subprocess.Popen[str]) -> None:
         # Read to the end, so that a full pipe never stops the server.
