@@ -140,9 +140,9 @@ class Race:
         try:
             await dice.play(
                 self._customer(dice.random.sample([COMPLAINT, *dice.random.sample(WORDS, 1)], 2)),
-                self._work(lambda: self.inbox.work_one_lane(), 3),
                 self._work(lambda: self.inbox.work_one_lane(), 2),
-                self._work(lambda: self.outbox.send_due(), 4),
+                self._work(lambda: self.inbox.work_one_lane(), 2),
+                self._work(lambda: self.outbox.send_due(), 3),
                 self._person(self.li, dice),
                 self._person(self.zhao, dice),
             )
