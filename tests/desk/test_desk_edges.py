@@ -338,6 +338,22 @@ def test_a_reminder_waits_while_a_person_looks_after_the_customer(tmp_path: Path
     play(tmp_path, story)
 
 
+def test_who_answers_while_the_reminder_is_about_to_leave_is_not_reminded(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await asked_customer(shop)
+        button_id = (await customer.lines())[-1]["prompt"]["options"][0]["button_id"]
+        shop.clock.turn(DAY)
+        await fire_timers(shop)
+        assert (await survey_of(shop)).reminded_at is not None
+        await customer.post("非常满意", button_id=button_id)
+        await shop.inbox.work_one_lane()
+        await shop.settle()
+        assert await rating_lines(customer) == [ASK]
+        assert (await survey_of(shop)).rating == 5
+
+    play(tmp_path, story)
+
+
 def test_opting_out_on_one_channel_leaves_the_other_identity_of_the_order_to_be_asked(tmp_path: Path) -> None:
     async def story(shop: Shop) -> None:
         phone = await bound_customer(shop, "phone")
@@ -618,6 +634,21 @@ def test_a_button_of_an_older_choice_does_nothing_once_something_else_was_asked(
         assert await customer.says("真是垃圾") == [wording.OFFER_AFTER_ANGER]
         assert await customer.says(old["label"], old["button_id"]) == [wording.LATE_TAP]
         assert await shop.run(lambda unit: unit.cases.find_by_number("HY-1001")) is None
+
+    play(tmp_path, story)
+
+
+def test_rejecting_all_choices_calls_a_person_also_when_another_answer_came_in_between(
+    tmp_path: Path,
+) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await shop.customer()
+        await customer.post("什么时候发货")
+        await customer.post("东西不想要了咋办")
+        await shop.settle()
+        assert (await customer.texts())[-1] == wording.CHOICES
+        (handed,) = await customer.presses(wording.CHOICE_PERSON)
+        assert "HY-1001" in handed
 
     play(tmp_path, story)
 
