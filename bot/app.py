@@ -49,13 +49,10 @@ from desk.values import ChannelCapabilities, InboxItem
 from nlu.faq_search import FaqSearch
 from nlu.snownlp_scorer import SnowNlpScorer
 from storage import migrate
-from storage.connect import open_database, ringing, sqlite_path
+from storage.connect import open_database, open_wakeups, ringing, sqlite_path
 from storage.locks import SingleServeLock
-from storage.postgres_database import PostgresDatabase
 from storage.reports import Reports
-from storage.sqlite_database import SqliteDatabase
 from storage.unit_of_work import SqlUnitOfWork
-from storage.wakeups import LocalWakeups, PostgresWakeups
 
 T = TypeVar("T")
 
@@ -106,9 +103,8 @@ class Installation:
         self.clock = clock
         self.owner = secrets.token_hex(8)
         self.supervisor = Supervisor()
-        is_sqlite = sqlite_path(settings.database_url) is not None
-        self.wakeups = LocalWakeups() if is_sqlite else PostgresWakeups(settings.database_url)
-        self.database: SqliteDatabase | PostgresDatabase = open_database(
+        self.wakeups = open_wakeups(settings.database_url)
+        self.database = open_database(
             settings.database_url,
             ringing(lambda session: SqlUnitOfWork(session, self.owner), self.wakeups),
         )
@@ -238,30 +234,42 @@ class Installation:
     async def serve(self, on_ready: Callable[[Ready], None]) -> None:
         """Serves until SIGTERM or Ctrl-C; what is in hand is finished first."""
         server = WebServer(self.web_app(), self.settings.listen)
-        first_password = await self.prepare()
+        prepared = asyncio.Event()
+
+        async def prepare() -> None:
+            first_password = await self.prepare()
+            prepared.set()
+            on_ready(Ready(self.settings.public_url, first_password))
+
         supervisor = self.supervisor
         supervisor.stop_on_signals()
         supervisor.add("web", server.run)
         supervisor.on_stop(server.stop)
-        self.add_workers()
-        on_ready(Ready(self.settings.public_url, first_password))
+        # The web is up meanwhile: what customers write is stored, and answered once the FAQ is there.
+        supervisor.add("prepare", prepare, once=True)
+        supervisor.on_stop(prepared.set)
+        self.add_workers(prepared)
         with announced(self.settings, server.port):
             await supervisor.run()
 
-    def add_workers(self) -> None:
-        """Adds the tasks that work inbox, outbox and timers."""
+    def add_workers(self, prepared: asyncio.Event | None = None) -> None:
+        """Adds the tasks that work inbox, outbox and timers, once ``prepared`` is set (None: at once)."""
         supervisor = self.supervisor
-        stopping = supervisor.is_stopping
+
+        async def work(run: Callable[[Callable[[], bool]], Awaitable[None]]) -> None:
+            if prepared is not None:
+                await prepared.wait()
+            await run(supervisor.is_stopping)
+
         inbox = InboxWorker(self.database, self.wakeups, self.inbox_handlers(), self.owner, self.clock)
         for number in range(LANES_AT_ONCE):
-            supervisor.add(f"inbox_{number}", lambda: inbox.run(stopping))
+            supervisor.add(f"inbox_{number}", partial(work, inbox.run))
         for outbox in self.outbox_workers():
-            supervisor.add(f"outbox_{outbox.channel}", partial(outbox.run, stopping))
+            supervisor.add(f"outbox_{outbox.channel}", partial(work, outbox.run))
         for timers in self.timer_workers():
-            supervisor.add(timers.name, partial(timers.run, stopping))
-        if isinstance(self.wakeups, PostgresWakeups):
-            supervisor.add("listen", self.wakeups.listen, listens=True)
-            supervisor.add("notify", self.wakeups.notify, listens=True)
+            supervisor.add(timers.name, partial(work, timers.run))
+        for name, task in self.wakeups.tasks().items():
+            supervisor.add(name, task, listens=True)
         supervisor.on_stop(self.wakeups.ring_all)
 
     def outbox_workers(self) -> list[OutboxWorker]:

@@ -26,12 +26,14 @@ class _Task:
     name: str
     run: Callable[[], Awaitable[None]]
     listens: bool
+    once: bool
 
 
 class Supervisor:
     """Runs named tasks until it is told to stop.
 
-    A task that crashes, or ends by itself before that, is started again with a growing pause.
+    A task that crashes, or ends by itself before that, is started again with a growing pause, unless it
+    was to run once.
     """
 
     def __init__(self) -> None:
@@ -40,13 +42,16 @@ class Supervisor:
         self._on_stop: list[Callable[[], None]] = []
         self.restarts: dict[str, int] = {}
 
-    def add(self, name: str, run: Callable[[], Awaitable[None]], *, listens: bool = False) -> None:
+    def add(
+        self, name: str, run: Callable[[], Awaitable[None]], *, listens: bool = False, once: bool = False
+    ) -> None:
         """Adds a task before ``run``.
 
         Args:
             listens: It only waits for news and never ends by itself: cancelled at once when stopping.
+            once: It has done its work when it ends, and is started again only after a crash.
         """
-        self._tasks.append(_Task(name, run, listens))
+        self._tasks.append(_Task(name, run, listens, once))
         self.restarts[name] = 0
 
     def on_stop(self, callback: Callable[[], None]) -> None:
@@ -91,6 +96,8 @@ class Supervisor:
             started_at = loop.time()
             try:
                 await task.run()
+                if task.once:
+                    return
             except Exception as error:  # noqa: BLE001 - a crashed task must not take the others along
                 _log.error("task_crashed", task=task.name, error_type=type(error).__name__, exc_info=error)
             if self._stopping.is_set():

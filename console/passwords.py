@@ -44,7 +44,7 @@ class Passwords:
 
     def __init__(self, time_cost: int = 3, memory_kib: int = 65536, parallelism: int = 4) -> None:
         self._hasher = PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=parallelism)
-        self._nobody = _hash_of_nobody(time_cost, memory_kib, parallelism)
+        self._costs = (time_cost, memory_kib, parallelism)
         self._room = asyncio.Semaphore(2)
 
     async def hash(self, password: str) -> str:
@@ -55,7 +55,9 @@ class Passwords:
     async def matches(self, password_hash: str | None, password: str) -> bool:
         """Whether the password fits; with None (nobody of that login) it works as hard and says no."""
         async with self._room:
-            fits = await asyncio.to_thread(self._verify, password_hash or self._nobody, password)
+            # Asked for in both cases, so that the very first login takes as long either way.
+            nobody = await asyncio.to_thread(_hash_of_nobody, *self._costs)
+            fits = await asyncio.to_thread(self._verify, password_hash or nobody, password)
         return fits and password_hash is not None
 
     def _verify(self, password_hash: str, password: str) -> bool:

@@ -114,6 +114,15 @@ def reassure(unit: UnitOfWork, conversation: Conversation, now: datetime) -> Non
     unit.outbox.say(conversation, reply, f"case:{case.id}:waiting:{nth}", now)
 
 
+def withdraw(unit: UnitOfWork, conversation: Conversation, now: datetime) -> None:
+    """The customer no longer wants a person: the case is closed and the bot has the word again."""
+    case = unit.cases.find_open(conversation.id)
+    if case is not None:
+        close_case(unit, case, conversation, None, "customer_changed_mind", now)
+    else:
+        unit.conversations.set_speaker(conversation.id, Speaker.BOT, "customer_changed_mind", None, now)
+
+
 def close_case(
     unit: UnitOfWork,
     case: Case,

@@ -100,6 +100,7 @@ class Situation:
     """Everything that a decision depends on.
 
     Attributes:
+        message_id: Of the message itself.
         prompt: What the newest line before this message asks, if that line is a prompt that was sent.
         survey: The survey that the prompt or tap is about, if it still takes answers; beside a waiting
             case the one whose low rating called for the person.
@@ -114,6 +115,7 @@ class Situation:
     speaker: Speaker
     misses: int
     angered_at: datetime | None
+    message_id: int
     prompt: Prompt | None
     survey: Survey | None
     lately_answered: Survey | None
@@ -134,7 +136,8 @@ class Decision:
         misses: The new count of questions in a row without an answer.
         angry: An anger word came.
         missed: Keep the text among the questions that could not be answered.
-        choices_rejected: Keep the question before the choices there, for none of them was right.
+        rejected_question_id: Message whose question got choices of which none was right; it is kept for
+            the owner like one that could not be answered.
         rating: Rating to store for ``survey_id``; ``comment`` likewise.
         survey_done: The survey has all it asked for.
         opt_out: True = 退订, False = 恢复, None = no change.
@@ -149,7 +152,7 @@ class Decision:
     misses: int = 0
     angry: bool = False
     missed: bool = False
-    choices_rejected: bool = False
+    rejected_question_id: int | None = None
     survey_id: int | None = None
     rating: int | None = None
     comment: str | None = None
@@ -297,7 +300,8 @@ def _take_choice(situation: Situation, prompt: Prompt, option: Option) -> Decisi
         return _answer(situation, entry, f"chosen faq={entry.slug}")
     if kind == "person":
         accepted = Escalation(CaseReason.ACCEPTED_OFFER, option.label, Priority.NORMAL)
-        return replace(_call_person(accepted, situation), choices_rejected=prompt.kind is PromptKind.CHOICE)
+        question_id = prompt.subject_id if prompt.kind is PromptKind.CHOICE else None
+        return replace(_call_person(accepted, situation), rejected_question_id=question_id)
     if kind == "no_person":
         return Decision(Action.NONE, "offer_declined", (_say(wording.OFFER_DECLINED, "offer_declined"),))
     if kind == "helped":
@@ -442,7 +446,7 @@ def _offer_choices(situation: Situation, likely: Sequence[FaqMatch]) -> Decision
     ]
     options.append(Option(wording.CHOICE_PERSON, str(len(options) + 1), "person"))
     reason = f"unsure best={likely[0].entry.slug} score={likely[0].score:.2f}"
-    prompt = Prompt(PromptKind.CHOICE, tuple(options))
+    prompt = Prompt(PromptKind.CHOICE, tuple(options), situation.message_id)
     return Decision(Action.OFFER, reason, (_say(wording.CHOICES, reason, prompt),), misses=situation.misses)
 
 

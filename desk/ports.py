@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from desk.values import (
+    Buyer,
     Case,
     CaseReason,
     ChannelCapabilities,
@@ -317,6 +318,14 @@ class IdentityStore(Protocol):
 
     def find_contact_by_buyer(self, buyer_id: str) -> Contact | None: ...
 
+    def open_buyer(self, buyer: Buyer, now: datetime) -> Contact:
+        """Finds or creates the contact that is this buyer, whether or not they ever wrote.
+
+        Refreshes name and phone; empty ones overwrite nothing. Until the transaction ends nobody can
+        erase the contact, so that what is stored about the buyer does not outlive an erasure.
+        """
+        ...
+
     def set_buyer(self, contact_id: int, buyer_id: str, name: str, phone: str) -> int:
         """Makes the contact that buyer, or refreshes name and phone (empty ones overwrite nothing).
 
@@ -330,7 +339,10 @@ class IdentityStore(Protocol):
         ...
 
     def move_to_contact(self, identity_id: int, contact_id: int, reason: str, now: datetime) -> None:
-        """Joins an identity to another contact; recorded so that staff can undo it."""
+        """Joins an identity to another contact; recorded so that staff can undo it.
+
+        The contact that it leaves stays, because the record names it; left empty it is not shown.
+        """
         ...
 
     def wrote(self, identity_id: int, now: datetime) -> None:
@@ -414,6 +426,8 @@ class ConversationStore(Protocol):
                 as it was meant even when it is worked late.
         """
         ...
+
+    def get_message(self, message_id: int) -> Message: ...
 
     def find_newest_prompt(self, conversation_id: int) -> Message | None:
         """The sent line with a prompt that has the highest ``seq``."""

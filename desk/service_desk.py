@@ -17,7 +17,6 @@ from desk.policy import Decision, Situation, Tap
 from desk.ports import SentimentScorer, StaffNotifier, Transactions, Understander, UnitOfWork
 from desk.settings import DeskSettings
 from desk.values import (
-    Author,
     Conversation,
     Delivery,
     FaqBook,
@@ -341,6 +340,7 @@ class ServiceDesk:
             speaker=conversation.speaker,
             misses=conversation.misses,
             angered_at=conversation.angered_at,
+            message_id=message.id,
             prompt=prompt,
             survey=asked,
             lately_answered=lately[0] if lately else None,
@@ -373,12 +373,11 @@ class ServiceDesk:
             unit.cases.set_helped(decision.case_id, decision.helped, now)
         if decision.missed:
             unit.faq.record_miss(conversation.id, message.id, message.text, now)
-        elif decision.choices_rejected:
-            _keep_rejected_question(unit, conversation, now)
+        elif decision.rejected_question_id is not None:
+            question = unit.conversations.get_message(decision.rejected_question_id)
+            unit.faq.record_miss(conversation.id, question.id, question.text, now)
         if decision.back_to_bot:
-            case = unit.cases.find_open(conversation.id)
-            if case is not None:
-                case_opening.close_case(unit, case, conversation, None, "customer_changed_mind", now)
+            case_opening.withdraw(unit, conversation, now)
         number = ""
         if decision.escalation is not None:
             case, _ = case_opening.open_case(unit, self._notifier, conversation, decision.escalation, now)
@@ -524,16 +523,6 @@ def _store(unit: UnitOfWork, raw: RawInput, now: datetime) -> Accepted:
         return Accepted(known.received_at, duplicate=True)
     unit.inbox.add(raw.source, raw.source_key, raw.body_hash, raw.lane, raw.raw, now)
     return Accepted(now, duplicate=False)
-
-
-def _keep_rejected_question(unit: UnitOfWork, conversation: Conversation, now: datetime) -> None:
-    """Keeps the question to which 「您是想问」 offered nothing right."""
-    choices = unit.conversations.find_newest_prompt(conversation.id)
-    if choices is None:
-        return
-    question = unit.conversations.find_newest_sent(conversation.id, choices.id, choices.created_at)
-    if question is not None and question.author is Author.CUSTOMER:
-        unit.faq.record_miss(conversation.id, question.id, question.text, now)
 
 
 def _find_tap(unit: UnitOfWork, button_id: str | None, conversation: Conversation) -> Tap | None:

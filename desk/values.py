@@ -148,7 +148,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A question that the desk put, and what may answer it. ``subject_id`` is a survey or a case."""
+    """A question that the desk put, and what may answer it.
+
+    Attributes:
+        subject_id: A survey, a case, or for ``CHOICE`` the message that the choices are about.
+    """
 
     kind: PromptKind
     options: tuple[Option, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError
@@ -10,11 +11,14 @@ from sqlmodel import Session
 
 from desk.errors import InvalidInputError, NotFoundError
 from desk.ports import UnitOfWork, Wakeups
-from storage import postgres_engine, sqlite_engine
+from storage import sqlite_engine
 from storage.database import UnitFactory, after_commit
-from storage.postgres_database import PostgresDatabase
 from storage.sqlite_database import SqliteDatabase
 from storage.statements import AFTER_COMMIT_BELLS
+from storage.wakeups import LocalWakeups
+
+if TYPE_CHECKING:
+    from storage.postgres_database import PostgresDatabase
 
 
 def open_database(url: str, unit_factory: UnitFactory) -> SqliteDatabase | PostgresDatabase:
@@ -28,7 +32,21 @@ def open_database(url: str, unit_factory: UnitFactory) -> SqliteDatabase | Postg
         InvalidInputError: It is neither.
     """
     path = sqlite_path(url)
-    return PostgresDatabase(url, unit_factory) if path is None else SqliteDatabase(path, unit_factory)
+    if path is not None:
+        return SqliteDatabase(path, unit_factory)
+    # PostgreSQL's parts are loaded where they are used: starting on SQLite need not wait for them.
+    from storage.postgres_database import PostgresDatabase
+
+    return PostgresDatabase(url, unit_factory)
+
+
+def open_wakeups(url: str) -> LocalWakeups:
+    """Returns the bells that fit the database: on PostgreSQL other processes hear them too."""
+    if sqlite_path(url) is not None:
+        return LocalWakeups()
+    from storage.postgres_wakeups import PostgresWakeups
+
+    return PostgresWakeups(url)
 
 
 def ringing(unit_factory: UnitFactory, wakeups: Wakeups) -> UnitFactory:
@@ -57,6 +75,8 @@ def sync_engine(url: str) -> Engine:
     """
     path = sqlite_path(url)
     if path is None:
+        from storage import postgres_engine
+
         return postgres_engine.make_engine(url)
     sqlite_engine.refuse_network_file_system(path)
     sqlite_engine.create_private_file(path)
@@ -72,6 +92,8 @@ def open_readonly(url: str) -> Engine:
     """
     path = sqlite_path(url)
     if path is None:
+        from storage import postgres_engine
+
         return postgres_engine.make_engine(url, read_only=True)
     if not path.exists():
         raise NotFoundError(f"there is no database at {path}; start the service or run the migrations first")

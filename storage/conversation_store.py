@@ -165,6 +165,13 @@ class SqlConversationStore:
             )
         )
 
+    def get_message(self, message_id: int) -> Message:
+        """See ``ConversationStore.get_message``."""
+        row = self._session.execute(select(*MESSAGE_COLUMNS).where(MESSAGES.c.id == message_id)).one_or_none()
+        if row is None:
+            raise NotFoundError("message")
+        return message_from_row(row)
+
     def find_newest_prompt(self, conversation_id: int) -> Message | None:
         """The sent line with a prompt that has the highest ``seq``."""
         return self._find_highest(

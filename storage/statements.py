@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -17,10 +17,13 @@ from sqlalchemy import (
     literal,
     literal_column,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from storage.times import UtcDateTime
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 AFTER_COMMIT_BELLS = "after_commit_bells"
 
@@ -45,7 +48,12 @@ def dialect_insert(table: Table, *, postgres: bool) -> postgresql.Insert:
 
     Both have the same clause and SQLAlchemy the same methods for it, in two classes.
     """
-    return postgresql.insert(table) if postgres else cast(postgresql.Insert, sqlite.insert(table))
+    if not postgres:
+        return cast("postgresql.Insert", sqlite.insert(table))
+    # Loaded on first use: starting on SQLite need not wait for PostgreSQL's parts.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def change(session: Session, statement: Executable) -> int:

@@ -277,7 +277,8 @@ def play(folder: Path, story: Callable[[Shop], Coroutine[Any, Any, T] | Awaitabl
 
     if "DATABASE_URL" not in settings:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_prepared_database(), folder / "huiyin.db")
+        if not (folder / "huiyin.db").exists():
+            shutil.copyfile(_prepared_database(), folder / "huiyin.db")
 
     async def run() -> T:
         configure_logs(LogLevel.ERROR, LogFormat.JSON)

@@ -152,6 +152,7 @@ def _fresh(
         speaker=Speaker.BOT,
         misses=0,
         angered_at=None,
+        message_id=0,
         prompt=Prompt(PromptKind.SURVEY_COMMENT, (), 0) if feedback else None,
         survey=survey,
         lately_answered=None,

@@ -9,7 +9,6 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
-from bot.commands.registry import get_command
 from bot.commands.serving import command_key
 from console.api.signatures import key_fits
 from console.api.strict_json import read_object
@@ -48,6 +47,9 @@ def command_router(installation: Installation) -> APIRouter:
             if len(body) > MOST_BYTES:
                 return _refusal(413, "InvalidInputError", f"must have at most {MOST_BYTES} bytes", "body")
         try:
+            # Loaded on the first command: starting need not wait for them.
+            from bot.commands.registry import get_command
+
             result = await get_command(name)(installation, read_object(bytes(body)))
         except InvalidInputError as error:
             return _refusal(422, "InvalidInputError", error.reason, error.field)

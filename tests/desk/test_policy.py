@@ -55,7 +55,7 @@ def asked_survey(**changes: object) -> Survey:
 def situation(text: str, *matches: tuple[FaqEntry, float], **changes: object) -> Situation:
     understood = Understanding("fake", matches=tuple(FaqMatch(entry, score) for entry, score in matches))
     plain = Situation(
-        text=text, tap=None, speaker=Speaker.BOT, misses=0, angered_at=None, prompt=None, survey=None, lately_answered=None,
+        text=text, tap=None, speaker=Speaker.BOT, misses=0, angered_at=None, message_id=31, prompt=None, survey=None, lately_answered=None,
         orders=(), faq={entry.id: entry for entry in (SHIPPING, RETURNS, TRACKING)}, understanding=understood,
         variables={"ship_within": "48 小时", "shop_name": "小店"}, case_number="", now=NOW,
     )  # fmt: skip
@@ -352,9 +352,12 @@ def test_whether_it_helped_is_answered_in_ones_own_words(words: str, helped: boo
 
 
 def test_choices_that_were_all_wrong_are_remembered() -> None:
-    choices = Prompt(PromptKind.CHOICE, (Option("怎么退货", "1", "faq:2"), Option("转人工", "2", "person")))
-    assert decide(situation("2", prompt=choices)).choices_rejected
-    assert not decide(situation("1", prompt=OFFER)).choices_rejected
+    offered = decide(situation("发货", (SHIPPING, 0.7), (RETURNS, 0.66)))
+    choices = offered.replies[0].prompt
+    assert choices is not None
+    assert choices.subject_id == 31
+    assert decide(situation("3", prompt=choices)).rejected_question_id == 31
+    assert decide(situation("1", prompt=OFFER)).rejected_question_id is None
 
 
 @pytest.mark.parametrize("words", ["杯盖能放洗碗机吗", "怎么还没到", "盖子什么颜色？"])

@@ -181,7 +181,7 @@ def _changed(event: dict[str, Any], changes: list[tuple[tuple[Any, ...], Any]]) 
                 at.get(step) if isinstance(at, dict) else at[step] if isinstance(at, list) and at else None
             )
             at = inner if isinstance(inner, dict | list) else {}
-        if isinstance(at, dict) or at:
+        if isinstance(at, dict) or (at and isinstance(place[-1], int)):
             at[place[-1]] = value
     return json_bytes(event)
 

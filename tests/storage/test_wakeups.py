@@ -9,7 +9,8 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from storage.wakeups import LocalWakeups, PostgresWakeups
+from storage.postgres_wakeups import PostgresWakeups
+from storage.wakeups import LocalWakeups
 
 NOW = timedelta(0)
 SOON = timedelta(milliseconds=20)
