@@ -36,6 +36,9 @@ POST_DELIVERY = "post_delivery"
 OPTED_OUT = SkipReason.OPTED_OUT.value
 _FINAL_SKIPS = frozenset({OPTED_OUT, SkipReason.REFUNDED, SkipReason.RETURNED, SkipReason.CANCELLED})
 
+ERASED_BUYER = "erased:"
+"""What the buyer id of an order begins with once its buyer was erased."""
+
 SURVEY_SPEAKERS = frozenset({Speaker.BOT})
 _OPEN = frozenset({SurveyState.ASKING, SurveyState.ANSWERING})
 
@@ -54,7 +57,9 @@ class FollowUp:
         """Applies an event: newer ones overwrite, older ones are kept in the history only.
 
         Newer = greater ``occurred_at``; equal times go by the status' rank. The first delivery known is
-        what a survey counts from, in whatever order events arrive.
+        what a survey counts from, in whatever order events arrive. The buyer is a contact from the first
+        order on, so that they can be found and erased even if they never write; a buyer who was erased
+        does not come back by events of the orders they had.
 
         Args:
             schedule: False for imports: a delivered order then ends as skipped ``imported``.
@@ -69,8 +74,9 @@ class FollowUp:
         if newly_delivered:
             delivered_at = event.occurred_at
         if known is None or is_newer:
-            contact = unit.identities.find_contact_by_buyer(event.order.buyer.id)
-            order = unit.orders.save(event, contact.id if contact is not None else None, delivered_at, now)
+            erased = known is not None and known.snapshot.buyer.id.startswith(ERASED_BUYER)
+            contact_id = None if erased else unit.identities.open_buyer(event.order.buyer, now).id
+            order = unit.orders.save(event, contact_id, delivered_at, now)
         else:
             order = known
             if newly_delivered and delivered_at is not None:

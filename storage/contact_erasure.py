@@ -1,7 +1,8 @@
 """A person's words and marks removed everywhere (PIPL 47, GDPR 17), in one transaction.
 
 What stays says nothing about who it was: figures of orders, ratings, and that a survey was sent or why
-not. On SQLite ``secure_delete`` overwrites the freed bytes; on PostgreSQL they go with the next vacuum.
+not. On SQLite ``secure_delete`` overwrites the freed bytes, and a checkpoint afterwards takes them out of
+the WAL; on PostgreSQL they go with the next vacuum.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlmodel import Session
 
 from desk.case_opening import ALERT_TIMER
 from desk.errors import NotFoundError
-from desk.follow_up import DUE_TIMER, EXPIRY_TIMER, REMINDER_TIMER, SCORE_TIMER
+from desk.follow_up import DUE_TIMER, ERASED_BUYER, EXPIRY_TIMER, REMINDER_TIMER, SCORE_TIMER
 from desk.values import CaseState, Delivery, OutgoingKind, SkipReason, Speaker, SurveyState
 from storage.case_store import case_number
 from storage.desk_event_store import SqlDeskEventStore
@@ -51,7 +52,11 @@ def erase_contact(session: Session, contact_id: int, now: datetime) -> dict[str,
         NotFoundError: There is no such contact.
     """
     session.flush()
-    contact = session.execute(select(CONTACTS).where(CONTACTS.c.id == contact_id)).one_or_none()
+    # Locked before anything is looked up, so that an order or identity which is just joining the contact
+    # is there when we look, or comes after the erasure.
+    contact = session.execute(
+        select(CONTACTS.c.buyer_id).where(CONTACTS.c.id == contact_id).with_for_update()
+    ).one_or_none()
     if contact is None:
         raise NotFoundError(f"no contact {contact_id}")
     erasure = _Erasure(session, contact_id, contact.buyer_id, now)
@@ -63,7 +68,7 @@ def erase_contact(session: Session, contact_id: int, now: datetime) -> dict[str,
 
 def mark() -> str:
     """Returns an opaque random mark that stands where an id of a person or channel stood."""
-    return f"{ERASED}:{token_urlsafe(16)}"
+    return f"{ERASED_BUYER}{token_urlsafe(16)}"
 
 
 class _Erasure:
@@ -75,7 +80,7 @@ class _Erasure:
         self._now = now
         self.changed: dict[str, int] = {}
         self._identities = self._ids(IDENTITIES, IDENTITIES.c.contact_id == contact_id)
-        # The conversations first and in id order, as everybody who decides locks them.
+        # The conversations in id order, as everybody who decides locks them.
         self._conversations = session.scalars(
             select(CONVERSATIONS.c.id)
             .where(CONVERSATIONS.c.identity_id.in_(self._identities))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, or_, select
 from sqlmodel import Session
 
 from desk.errors import NotFoundError
@@ -34,12 +34,22 @@ def export_contact(session: Session, contact_id: int) -> _Plain:
         raise NotFoundError(f"no contact {contact_id}")
     talks = select(CONVERSATIONS.c.id).join(IDENTITIES).where(IDENTITIES.c.contact_id == contact_id)
     identities = select(IDENTITIES.c.id).where(IDENTITIES.c.contact_id == contact_id)
+    own_orders = select(ORDERS.c.id).where(
+        or_(ORDERS.c.contact_id == contact_id, ORDERS.c.buyer_id == contact.buyer_id)
+    )
+    # Nobody was asked yet, but it is about an order of theirs.
+    unasked = and_(
+        SURVEYS.c.identity_id.is_(None),
+        SURVEYS.c.subject_type == "order",
+        SURVEYS.c.subject_id.in_(own_orders),
+    )
     return {
         "contact": _plain(contact._mapping, without=("id",)),
         "identities": _identities(session, contact_id),
         "orders": _orders(session, contact_id, contact.buyer_id),
         "surveys": _surveys(
-            session, or_(SURVEYS.c.identity_id.in_(identities), SURVEYS.c.conversation_id.in_(talks))
+            session,
+            or_(SURVEYS.c.identity_id.in_(identities), SURVEYS.c.conversation_id.in_(talks), unasked),
         ),
         "feedback": _feedback(session, FEEDBACK.c.conversation_id.in_(talks)),
         "cases": _cases(session, CASES.c.conversation_id.in_(talks)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from secrets import token_urlsafe
 
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
 from desk.errors import ConflictError, NotFoundError
-from desk.values import Contact, Conversation, Identity
+from desk.values import Buyer, Contact, Conversation, Identity
 from storage.conversation_store import CONVERSATION, conversation_from_row
 from storage.statements import AnyRow, change, insert_into
 from storage.tables import orders as _orders  # noqa: F401  (declares the bindings)
@@ -75,6 +76,33 @@ class SqlIdentityStore:
         row = self._session.execute(_CONTACT.where(CONTACTS.c.buyer_id == buyer_id)).one_or_none()
         return None if row is None else _contact(row)
 
+    def open_buyer(self, buyer: Buyer, now: datetime) -> Contact:
+        """See ``IdentityStore.open_buyer``."""
+        contact = self._hold_buyer(buyer.id)
+        if contact is None:
+            created = self._session.execute(
+                insert_into(self._session, CONTACTS)
+                .values(
+                    public_id=token_urlsafe(16),
+                    buyer_id=buyer.id,
+                    name=buyer.name,
+                    phone=buyer.phone,
+                    created_at=now,
+                )
+                .on_conflict_do_nothing(index_elements=["buyer_id"])
+                .returning(*_CONTACT.selected_columns)
+            ).one_or_none()
+            # None: another transaction created it between our look and our insert.
+            contact = self._hold_buyer(buyer.id) if created is None else _contact(created)
+        if contact is None:
+            raise NotFoundError("the contact went away while it was opened")
+        fresh = replace(contact, name=buyer.name or contact.name, phone=buyer.phone or contact.phone)
+        if fresh != contact:
+            self._session.execute(
+                update(CONTACTS).where(CONTACTS.c.id == contact.id).values(name=fresh.name, phone=fresh.phone)
+            )
+        return fresh
+
     def set_buyer(self, contact_id: int, buyer_id: str, name: str, phone: str) -> int:
         """See ``IdentityStore.set_buyer``."""
         contact = self.get_contact(contact_id)
@@ -105,7 +133,7 @@ class SqlIdentityStore:
         return contact_id
 
     def move_to_contact(self, identity_id: int, contact_id: int, reason: str, now: datetime) -> None:
-        """Joins an identity to another contact; recorded so that staff can undo it."""
+        """See ``IdentityStore.move_to_contact``."""
         before = self.get(identity_id).contact_id
         if before == contact_id:
             return
@@ -157,6 +185,17 @@ class SqlIdentityStore:
             .order_by(IDENTITIES.c.last_message_at.desc().nulls_last(), IDENTITIES.c.id.desc())
         )
         return [_identity(row) for row in rows]
+
+    def _hold_buyer(self, buyer_id: str) -> Contact | None:
+        """The contact that is this buyer and stays it until the end of the transaction.
+
+        The lock is the one that a foreign key takes anyway: others may refresh the name meanwhile, but
+        not take the buyer id away, as an erasure does.
+        """
+        row = self._session.execute(
+            _CONTACT.where(CONTACTS.c.buyer_id == buyer_id).with_for_update(read=True, key_share=True)
+        ).one_or_none()
+        return None if row is None else _contact(row)
 
     def _find(self, channel: str, external_id: str) -> Identity | None:
         row = self._session.execute(

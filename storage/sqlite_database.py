@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
+from desk.errors import StorageUnavailableError
 from desk.ports import UnitOfWork
 from storage.database import DatabaseRefusedError, Ended, UnitFactory, UnitPool, unavailable
 from storage.sqlite_engine import (
@@ -26,7 +27,7 @@ from storage.sqlite_engine import (
     wal_is_safe,
     why_unavailable,
 )
-from storage.sqlite_writer import SqliteWriter
+from storage.sqlite_writer import SqliteWriter, empty_wal
 
 T = TypeVar("T")
 
@@ -105,6 +106,23 @@ class SqliteDatabase:
         result: T = await self._readers.run(unit, skip_cancelled=True)
         return result
 
+    async def checkpoint(self) -> bool:
+        """Empties the WAL, so that no bytes stay in it which the file has no longer.
+
+        Returns:
+            False when a reader kept it from that or the database is closed: the WAL is then emptied when
+            the database is closed. Nothing that is stored depends on it.
+        """
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        try:
+            self._writer.put_checkpoint(future)
+            emptied = await future
+        except StorageUnavailableError:
+            emptied = False
+        if not emptied:
+            _log.warning("storage.checkpoint_failed")
+        return emptied
+
     def _prepare(self) -> None:
         refuse_network_file_system(self.path)
         create_private_file(self.path)
@@ -154,9 +172,7 @@ class SqliteDatabase:
             # Never started; opening it now would create it.
             return
         try:
-            with self.write_engine.connect() as connection:
-                raw: Any = connection.connection.dbapi_connection
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            empty_wal(self.write_engine)
         except (SQLAlchemyError, self._module.Error):
             # Nothing is lost: the next start reads the WAL.
             _log.warning("storage.checkpoint_failed")

@@ -33,6 +33,7 @@ class _Job:
     shared: bool
     number: int
     put_at: float
+    is_checkpoint: bool = False
 
 
 class SqliteWriter:
@@ -71,13 +72,31 @@ class SqliteWriter:
         Raises:
             StorageUnavailableError: The queue is full or closed; the unit was not taken.
         """
+        self._put(work, future, shared=shared)
+
+    def put_checkpoint(self, future: asyncio.Future[bool]) -> None:
+        """Queues a checkpoint, which runs outside of any transaction; its result is ``empty_wal``'s.
+
+        Raises:
+            StorageUnavailableError: As of ``put``.
+        """
+        self._put(_nothing, future, is_checkpoint=True)
+
+    def _put(
+        self,
+        work: Callable[[UnitOfWork], Any],
+        future: asyncio.Future[Any],
+        *,
+        shared: bool = False,
+        is_checkpoint: bool = False,
+    ) -> None:
         with self._changed:
             if not self._open:
                 raise unavailable("the database is closed")
             if len(self._shared) + len(self._alone) >= self._queue_limit:
                 raise unavailable("too many units of work are waiting")
             self._count += 1
-            job = _Job(work, future, shared, self._count, time.monotonic())
+            job = _Job(work, future, shared, self._count, time.monotonic(), is_checkpoint)
             (self._shared if shared else self._alone).append(job)
             self._changed.notify()
 
@@ -95,7 +114,10 @@ class SqliteWriter:
     def _run(self) -> None:
         while jobs := self._take():
             try:
-                self._run_together(jobs)
+                if jobs[0].is_checkpoint:
+                    announce([Ended(jobs[0].future, empty_wal(self._engine))])
+                else:
+                    self._run_together(jobs)
             except BaseException as error:  # noqa: BLE001 - the writer outlives every fault, told or not.
                 _log.error("storage.writer_failed", error_type=type(error).__name__)
                 self._end_all([job for job in jobs if not job.future.done()], error)
@@ -194,6 +216,21 @@ class SqliteWriter:
         if reason is not None:
             _log.error("storage.unavailable", reason=reason.replace(" ", "_"), units=len(jobs))
         announce([Ended(job.future, error=_own_copy(fault)) for job in jobs])
+
+
+def empty_wal(engine: Engine) -> bool:
+    """Moves the whole WAL into the file and cuts it to no bytes; False when a reader kept it from that.
+
+    Without a WAL there is nothing to do. Waits for readers as long as for a lock.
+    """
+    with engine.connect() as connection:
+        raw: Any = connection.connection.dbapi_connection
+        busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return bool(busy == 0)
+
+
+def _nothing(unit: UnitOfWork) -> None:
+    """The work of a checkpoint, which is none."""
 
 
 def _own_copy(fault: BaseException) -> BaseException:

@@ -25,4 +25,7 @@ async def erase_contact(installation: Installation, args: dict[str, Any]) -> dic
         unit.staff.audit(None, "contact.erase", f"contact:{contact_id}", "command line", now)
         return erased
 
-    return {"erased": await installation.database.write(work)}
+    done = await installation.database.write(work)
+    # What was erased from the file may still stand in SQLite's log of changes.
+    await installation.database.checkpoint()
+    return {"erased": done}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import exists, func, or_, select
 from sqlmodel import Session
 
 from desk.values import Feedback, Sentiment, SentimentLabel
@@ -59,13 +59,22 @@ def feedback_of_contact(session: Session, contact_id: int, limit: int) -> tuple[
 
 
 def customers(session: Session, text: str, limit: int, offset: int) -> Page[CustomerLine]:
-    """Returns customers whose name, phone, buyer id or order id contains the text."""
-    wrote_at = func.max(IDENTITIES.c.last_message_at)
+    """Returns customers whose name, phone, buyer id or order id contains the text.
+
+    Who only bought is a customer too, without channels. A contact that nothing belongs to any more, as
+    one whose identity joined another or a buyer who was erased, is not.
+    """
+    talked = (
+        select(IDENTITIES.c.contact_id, func.max(IDENTITIES.c.last_message_at).label("wrote_at"))
+        .group_by(IDENTITIES.c.contact_id)
+        .subquery()
+    )
+    ordered = exists().where(ORDERS.c.contact_id == CONTACTS.c.id, ORDERS.c.erased_at.is_(None))
     query = (
-        select(*CONTACTS.c, wrote_at.label("wrote_at"))
-        .join(IDENTITIES, IDENTITIES.c.contact_id == CONTACTS.c.id)
-        .group_by(*CONTACTS.c)
-        .order_by(wrote_at.desc().nulls_last(), CONTACTS.c.id.desc())
+        select(*CONTACTS.c, talked.c.wrote_at)
+        .outerjoin(talked, talked.c.contact_id == CONTACTS.c.id)
+        .where(or_(talked.c.contact_id.is_not(None), CONTACTS.c.buyer_id.is_not(None), ordered))
+        .order_by(talked.c.wrote_at.desc().nulls_last(), CONTACTS.c.id.desc())
     )
     wanted = text.strip()
     if wanted:
@@ -88,7 +97,7 @@ def customers(session: Session, text: str, limit: int, offset: int) -> Page[Cust
                 name=row.name,
                 phone=row.phone,
                 buyer_id=row.buyer_id,
-                channels=channels[row.id],
+                channels=channels.get(row.id, ()),
                 last_message_at=row.wrote_at,
             )
             for row in rows

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,36 @@ from typing import Any
 import pytest
 from shop import SHOP_SECRET, Customer, Shop, play
 
+from bot.commands.contacts import erase_contact
+from bot.commands.orders import import_orders
+from console.api.order_schemas import parse_order_event
 from desk import wording
-from desk.values import SentimentLabel
+from desk.errors import ConflictError
+from desk.ports import UnitOfWork
+from desk.values import Contact, OrderStatus, SentimentLabel
+from storage.identity_store import SqlIdentityStore
 from storage.reports import Reports
+from storage.sqlite_database import SqliteDatabase
+from storage.sqlite_engine import sqlite_module
 
 DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
 
 
 async def bound_customer(shop: Shop, order_id: str = "A-1", name: str = "wang") -> Customer:
     await shop.reports_event("shipped", order_id)
     return await shop.customer(name, order_token=await shop.link(order_id))
+
+
+async def reports_with(shop: Shop, kind: str, buyer: dict[str, str], **more: Any) -> None:
+    event = shop.order_event(kind, **more)
+    event["order"]["buyer"] = buyer
+    assert (await shop.post_order_event(event)).status_code in {200, 202}
+    await shop.settle()
+
+
+async def buyer_contact(shop: Shop, buyer: str = "b-1") -> Contact | None:
+    return await shop.run(lambda unit: unit.identities.find_contact_by_buyer(buyer))
 
 
 async def accounting(shop: Shop) -> Any:
@@ -293,8 +314,148 @@ def test_two_orders_of_one_buyer_join_one_contact_and_another_buyer_stays_apart(
             return (await shop.run(lambda unit: unit.identities.get(identity_id))).contact_id
 
         assert await contact_of(phone) == await contact_of(tablet)
-        buyer = await shop.run(lambda unit: unit.identities.find_contact_by_buyer("b-2"))
-        assert buyer is None
+        first, second = await buyer_contact(shop, "b-1"), await buyer_contact(shop, "b-2")
+        assert first is not None
+        assert second is not None
+        assert await contact_of(phone) == first.id != second.id
+
+    play(tmp_path, story)
+
+
+def test_who_only_bought_is_a_customer_whom_staff_can_find(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await shop.reports_event("shipped", "A-1")
+        await shop.reports_event("shipped", "A-2")
+        (line,) = (await shop.reports(lambda reports: reports.customers("王女士", 10))).rows
+        assert (line.name, line.phone, line.buyer_id) == ("王女士", "13812345678", "b-1")
+        assert (line.channels, line.last_message_at) == ((), None)
+        for number in ("A-1", "A-2"):
+            order = await shop.run(lambda unit, number=number: unit.orders.lock(number))
+            assert order is not None
+            assert order.contact_id == line.contact_id
+        # An event that comes too late changes neither the order nor who its buyer is.
+        renamed = {"id": "b-1", "name": "旧名字"}
+        await reports_with(shop, "created", renamed, at=shop.clock.now - DAY)
+        found = await buyer_contact(shop)
+        assert found is not None
+        assert found.name == "王女士"
+        await reports_with(shop, "delivered", renamed, at=shop.clock.now + SECOND)
+        found = await buyer_contact(shop)
+        assert found is not None
+        assert (found.name, found.phone) == ("旧名字", "13812345678")
+
+    play(tmp_path, story)
+
+
+def test_who_binds_an_order_joins_the_contact_of_its_buyer(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await bound_customer(shop)
+        (line,) = (await shop.reports(lambda reports: reports.customers("", 10))).rows
+        assert (line.name, line.buyer_id, line.channels) == ("王女士", "b-1", ("webchat",))
+
+    play(tmp_path, story)
+
+
+def test_an_erased_buyer_does_not_come_back_by_events_of_the_erased_order(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await shop.reports_event("shipped")
+        contact = await buyer_contact(shop)
+        assert contact is not None
+        await erase_contact(shop.installation, {"contact_id": contact.id})
+        shop.clock.turn(SECOND)
+        await shop.reports_event("delivered")
+        assert await buyer_contact(shop) is None
+        order = await shop.run(lambda unit: unit.orders.lock("A-1"))
+        assert order is not None
+        assert order.status is OrderStatus.DELIVERED
+        assert order.snapshot.buyer.name == ""
+        assert (await shop.reports(lambda reports: reports.customers("", 10))).rows == ()
+        # A new order is a new beginning: its buyer is somebody new, who can be found and erased.
+        await shop.reports_event("shipped", "A-2")
+        again = await buyer_contact(shop)
+        assert again is not None
+        assert again.id != contact.id
+
+    play(tmp_path, story)
+
+
+def test_after_the_command_neither_the_file_nor_its_wal_has_a_byte_of_the_buyer(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await reports_with(shop, "shipped", {"id": "b-1", "name": "canary", "phone": "canary"})
+        contact = await buyer_contact(shop)
+        assert contact is not None
+        files = [tmp_path / "huiyin.db", tmp_path / "huiyin.db-wal"]
+        assert any(b"canary" in file.read_bytes() for file in files)
+        await erase_contact(shop.installation, {"contact_id": contact.id})
+        for file in files:
+            assert b"canary" not in file.read_bytes(), file.name
+        assert files[1].stat().st_size == 0
+
+    play(tmp_path, story)
+
+
+def test_erasing_succeeds_while_a_reader_keeps_the_wal(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await shop.reports_event("shipped")
+        contact = await buyer_contact(shop)
+        assert contact is not None
+        reader = sqlite_module().connect(tmp_path / "huiyin.db", isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM contacts").fetchall()
+        done = await erase_contact(shop.installation, {"contact_id": contact.id})
+        assert done["erased"]["contacts"] == 1
+        reader.close()
+        await shop.reports_event("shipped", "A-2")
+        assert isinstance(shop.installation.database, SqliteDatabase)
+        assert await shop.installation.database.checkpoint()
+        await shop.installation.database.close()
+        assert not await shop.installation.database.checkpoint()
+
+    play(tmp_path, story)
+
+
+def test_a_newer_event_stored_in_the_same_moment_wins_over_a_delivery(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        await shop.reports_event("shipped")
+        earlier = shop.order_event("delivered", at=shop.clock.now - DAY)
+        parsed = parse_order_event(json.dumps(earlier).encode(), shop.clock())
+
+        def work(unit: UnitOfWork) -> None:
+            # The other transaction had not committed when this one looked.
+            unit.orders.lock = lambda external_id: None  # type: ignore[method-assign]
+            shop.desk.apply_order_event(unit, parsed)
+
+        await shop.run(work)
+        assert (await accounting(shop)).delivered == 0
+
+    play(tmp_path, story)
+
+
+def test_a_contact_that_becomes_another_buyer_in_the_same_moment_stays_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise ConflictError("has become another buyer")
+
+    async def story(shop: Shop) -> None:
+        monkeypatch.setattr(SqlIdentityStore, "set_buyer", refuse)
+        customer = await bound_customer(shop)
+        assert "SF1234567890" in (await customer.says("查物流"))[0]
+        lines = (await shop.reports(lambda reports: reports.customers("", 10))).rows
+        assert sorted((line.buyer_id, line.channels) for line in lines if line.buyer_id) == [("b-1", ())]
+        assert [line.channels for line in lines if line.buyer_id is None] == [("webchat",)]
+
+    play(tmp_path, story)
+
+
+def test_imported_orders_make_the_contacts_of_their_buyers(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        events = [
+            shop.order_event("delivered", f"A-{number}", buyer=f"b-{number % 2}") for number in range(4)
+        ]
+        await import_orders(shop.installation, {"events": events, "schedule_surveys": False})
+        page = await shop.reports(lambda reports: reports.customers("王女士", 10))
+        assert {line.buyer_id for line in page.rows} == {"b-0", "b-1"}
 
     play(tmp_path, story)
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
+from time import sleep
 
 import pytest
 from care_stories import (
@@ -178,15 +180,78 @@ def test_after_erasure_no_row_has_a_word_or_mark_of_the_customer(database: Backe
 
 
 def test_after_erasure_no_byte_of_the_file_has_a_word_of_the_customer(sqlite: Backend) -> None:
-    with sqlite.engine.connect() as connection:
-        connection.exec_driver_sql("COMMIT")
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-        connection.exec_driver_sql("BEGIN")
+    _use_wal(sqlite)
     story = told(sqlite)
     path = _file_of(sqlite)
     assert CANARY.encode() in everything_on_disk(sqlite, path)
     erase(sqlite, story)
     assert CANARY.encode() not in everything_on_disk(sqlite, path)
+
+
+def bought_only(database: Backend) -> int:
+    """A buyer who never wrote: an order, a survey that is planned, an event that waits."""
+
+    def work(unit: SqlUnitOfWork) -> int:
+        told = _delivered("A-1")
+        contact = unit.identities.open_buyer(told.order.buyer, NOW)
+        bought = unit.orders.save(told, contact.id, NOW, NOW)
+        unit.orders.get_or_create_link(bought.id, NOW + DAY, NOW)
+        unit.surveys.schedule("order", bought.id, "post_delivery", 1, NOW + DAY, NOW)
+        unit.inbox.add("orders", "k3", "h3", "order:A-1", _raw_event(), NOW)
+        return contact.id
+
+    return database.run(work)
+
+
+def test_who_only_bought_gets_everything_that_is_held_about_them(database: Backend) -> None:
+    contact_id = bought_only(database)
+    exported = database.run(lambda unit: unit.contact_data.export(contact_id))
+    assert exported["contact"]["phone"] == f"{CANARY} 138"
+    assert exported["identities"] == []
+    assert [(one["external_id"], one["buyer_name"]) for one in exported["orders"]] == [
+        ("A-1", f"{CANARY} 王")
+    ]
+    assert [(one["order"], one["state"]) for one in exported["surveys"]] == [("A-1", "scheduled")]
+
+
+def test_after_erasure_nothing_is_left_of_who_only_bought(database: Backend) -> None:
+    contact_id = bought_only(database)
+    assert found_in_rows(database) == {"contacts", "inbox", "orders"}
+    changed = database.run(lambda unit: unit.contact_data.erase(contact_id, NOW + HOUR))
+    assert found_in_rows(database) == set()
+    assert (changed["contacts"], changed["orders"], changed["surveys"]) == (1, 1, 1)
+    page = database.run(lambda unit: Reports(unit.session).customers("", 10))
+    assert page.rows == ()
+
+
+def test_after_erasure_no_byte_of_the_file_has_a_word_of_who_only_bought(sqlite: Backend) -> None:
+    _use_wal(sqlite)
+    contact_id = bought_only(sqlite)
+    path = _file_of(sqlite)
+    assert CANARY.encode() in everything_on_disk(sqlite, path)
+    sqlite.run(lambda unit: unit.contact_data.erase(contact_id, NOW + HOUR))
+    assert CANARY.encode() not in everything_on_disk(sqlite, path)
+
+
+def test_an_order_that_is_stored_during_the_erasure_is_not_left_behind(postgresql: Backend) -> None:
+    """The erasure waits for it, or the order makes a contact of its own that can be erased too."""
+    contact_id = bought_only(postgresql)
+    opened = Event()
+
+    def buy(unit: SqlUnitOfWork) -> None:
+        told = _delivered("A-2")
+        contact = unit.identities.open_buyer(told.order.buyer, NOW)
+        assert contact.id == contact_id
+        opened.set()
+        sleep(0.3)
+        unit.orders.save(told, contact.id, NOW, NOW)
+
+    def erase_it(unit: SqlUnitOfWork) -> None:
+        assert opened.wait(10)
+        unit.contact_data.erase(contact_id, NOW)
+
+    postgresql.run_together([buy, erase_it])
+    assert found_in_rows(postgresql) == set()
 
 
 def test_erasure_stops_what_is_pending(database: Backend) -> None:
@@ -420,6 +485,13 @@ def everything_on_disk(database: Backend, path: Path) -> bytes:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.exec_driver_sql("BEGIN")
     return b"".join(one.read_bytes() for one in sorted(path.parent.glob(f"{path.name}*")))
+
+
+def _use_wal(database: Backend) -> None:
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("BEGIN")
 
 
 def _file_of(database: Backend) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from time import sleep
@@ -14,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from desk.errors import ConflictError, NotFoundError
 from desk.values import (
     Author,
+    Buyer,
     Conversation,
     Delivery,
     FaqEntry,
@@ -185,6 +187,40 @@ def test_of_two_buyers_that_one_contact_becomes_at_once_one_stays(postgresql: Ba
         [lambda unit, buyer_id=buyer_id: become(buyer_id, unit) for buyer_id in ("b-1", "b-2")]
     )
     assert sorted(became) == [False, True]
+
+
+def test_a_buyer_of_the_shop_is_one_contact_before_they_ever_write(database: Backend) -> None:
+    opened = database.run(lambda unit: unit.identities.open_buyer(Buyer("b-1", "王芳", "138"), NOW))
+    assert (opened.buyer_id, opened.name, opened.phone, opened.created_at) == ("b-1", "王芳", "138", NOW)
+    assert database.run(lambda unit: unit.identities.get_contact(opened.id)) == opened
+    again = database.run(lambda unit: unit.identities.open_buyer(Buyer("b-1", "", ""), NOW + HOUR))
+    assert again == opened
+    renamed = database.run(lambda unit: unit.identities.open_buyer(Buyer("b-1", "王小芳", ""), NOW + HOUR))
+    assert renamed == replace(opened, name="王小芳")
+    assert database.run(lambda unit: unit.identities.get_contact(opened.id)) == renamed
+    other = database.run(lambda unit: unit.identities.open_buyer(Buyer("b-2", "王芳", "138"), NOW))
+    assert other.id != opened.id
+    assert other.public_id != opened.public_id
+    assert database.count("contacts") == 2
+
+
+def test_orders_of_one_buyer_at_the_same_time_make_one_contact(postgresql: Backend) -> None:
+    buyer = Buyer("b-1", "王芳", "138")
+    together = Barrier(6, timeout=10)
+
+    def work(unit: SqlUnitOfWork) -> int:
+        together.wait()
+        return unit.identities.open_buyer(buyer, NOW).id
+
+    assert len(set(postgresql.run_together([work] * 6))) == 1
+    assert postgresql.count("contacts") == 1
+
+
+def test_who_writes_joins_the_contact_that_their_orders_made(database: Backend) -> None:
+    buyer = database.run(lambda unit: unit.identities.open_buyer(Buyer("b-1", "王芳", "138"), NOW))
+    mine = open_identity(database)[0]
+    is_now = database.run(lambda unit: unit.identities.set_buyer(mine.contact_id, "b-1", "王芳", "138"))
+    assert is_now == buyer.id
 
 
 def test_joining_another_contact_is_on_record(database: Backend) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from care_stories import (
     DAY,
@@ -12,6 +14,7 @@ from care_stories import (
     ask,
     bound,
     customer,
+    event,
     hears,
     order,
     question,
@@ -26,6 +29,7 @@ from desk.follow_up import DUE_TIMER, FollowUp
 from desk.settings import DeskSettings
 from desk.values import (
     Author,
+    Buyer,
     Case,
     CaseReason,
     CaseState,
@@ -241,6 +245,27 @@ def test_customers_are_found_by_name_phone_buyer_and_order(database: Backend) ->
         assert find(words) == [], words
     (found,) = database.run(lambda unit: Reports(unit.session).customers("小明", 10)).rows
     assert (found.channels, found.last_message_at) == (("telegram",), None)
+
+
+def test_who_only_bought_is_a_customer_and_an_empty_contact_is_none(database: Backend) -> None:
+    buyer = database.run(lambda unit: unit.identities.open_buyer(Buyer("b-7", "李雷", "13900002222"), NOW))
+    told = event(order="A-7", buyer="b-7")
+    database.run(lambda unit: unit.orders.save(told, buyer.id, None, NOW))
+    who = customer(database, "1")
+    database.run(lambda unit: unit.identities.move_to_contact(who.identity.id, buyer.id, "order_link", NOW))
+    quiet = database.run(lambda unit: unit.identities.open_buyer(Buyer("b-8", "韩梅梅", ""), NOW))
+
+    def find(words: str) -> list[tuple[int, tuple[str, ...], datetime | None]]:
+        page = database.run(lambda unit: Reports(unit.session).customers(words, 10))
+        return [(one.contact_id, one.channels, one.last_message_at) for one in page.rows]
+
+    bought, wrote = (quiet.id, (), None), (buyer.id, ("telegram",), None)
+    # The contact that the identity left behind is nobody, and is not shown.
+    assert find("") == [bought, wrote]
+    assert find("梅梅") == find("B-8") == [bought]
+    assert find("a-7") == find("1390000") == [wrote]
+    writes(database, who, "在吗", "1:1")
+    assert find("") == [(buyer.id, ("telegram",), NOW), bought]
 
 
 # --- Surveys -------------------------------------------------------------------------------------------
