@@ -79,21 +79,21 @@ class FollowUp:
             order = unit.orders.save(event, contact_id, delivered_at, now)
         else:
             order = known
-            if newly_delivered and delivered_at is not None:
-                unit.orders.set_delivered_at(order.id, delivered_at)
+            if newly_delivered:
+                unit.orders.set_delivered_at(order.id, event.occurred_at)
                 order = replace(order, delivered_at=delivered_at)
         unit.orders.record(event, order.id, is_newer, now)
         if newly_delivered:
-            self._schedule(unit, order, now, schedule=schedule)
+            self._schedule(unit, order, event.occurred_at, now, schedule=schedule)
         elif survey.called_off(order.status) is not None:
             self._call_off(unit, order, now)
         return order
 
-    def _schedule(self, unit: UnitOfWork, order: Order, now: datetime, *, schedule: bool) -> None:
-        if order.delivered_at is None:
-            return
+    def _schedule(
+        self, unit: UnitOfWork, order: Order, delivered_at: datetime, now: datetime, *, schedule: bool
+    ) -> None:
         due_at = survey.first_due(
-            order.delivered_at,
+            delivered_at,
             self._settings.survey_delay,
             self._settings.quiet_hours,
             self._settings.timezone,
@@ -215,7 +215,6 @@ class FollowUp:
         chosen = survey.choose_identity(unit.identities.find_bound_to_order(order.id))
         case = survey.CaseTimes()
         asked_lately = 0
-        conversation = None
         if isinstance(chosen, Identity):
             conversation = unit.conversations.lock_of_identity(chosen.id)
             case = _case_times(unit, conversation)
@@ -234,18 +233,13 @@ class FollowUp:
             unit.surveys.skip(planned.id, decision.reason, now)
         elif isinstance(decision, survey.Hold):
             unit.timers.set(DUE_TIMER, timer.key, decision.until, {"held": decision.reason})
-        elif conversation is not None:
-            self._ask(unit, planned, order, decision.identity, conversation, now)
+        else:
+            self._ask(unit, planned, order, decision.identity, now)
 
     def _ask(
-        self,
-        unit: UnitOfWork,
-        planned: Survey,
-        order: Order,
-        identity: Identity,
-        conversation: Conversation,
-        now: datetime,
+        self, unit: UnitOfWork, planned: Survey, order: Order, identity: Identity, now: datetime
     ) -> None:
+        conversation = unit.conversations.lock_of_identity(identity.id)
         expires_at = now + self._settings.survey_expires
         unit.surveys.change(
             planned.id,
@@ -318,8 +312,7 @@ class FollowUp:
             until = now + self._settings.survey_expires
             unit.surveys.change(asked.id, state=asked.state, now=now, expires_at=until)
             unit.timers.set(EXPIRY_TIMER, timer.key, until, {})
-            if asked.reminded_at is None:
-                unit.timers.set(REMINDER_TIMER, timer.key, now + self._settings.survey_reminder, {})
+            unit.timers.set(REMINDER_TIMER, timer.key, now + self._settings.survey_reminder, {})
         else:
             unit.surveys.skip(asked.id, SkipReason.NOT_SEEN, now)
 
