@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from desk import policy, wording
+from desk import prompts, wording
 from desk.escalation import Escalation
 from desk.ports import StaffAlert, StaffNotifier, UnitOfWork
 from desk.values import Author, Case, CaseState, Conversation, Reply, Speaker, StaffMember
@@ -90,7 +90,7 @@ def take_case(
         wording.PERSON_JOINED.format(name=staff.name),
         author=Author.SYSTEM,
         # Who took it and who left is so, whoever has the word by the time it leaves; order does the rest.
-        speakers=policy.ANYBODY,
+        speakers=prompts.ANYBODY,
         reason=reason,
     )
     unit.outbox.say(conversation, joined, f"case:{case.id}:joined", now)
@@ -110,7 +110,7 @@ def reassure(unit: UnitOfWork, conversation: Conversation, now: datetime) -> Non
         return
     nth = (now - case.opened_at) // _EVERY
     sentence = wording.STILL_WAITING.format(number=case.number)
-    reply = Reply(sentence, speakers=policy.WHILE_WAITING, reason="still_waiting")
+    reply = Reply(sentence, speakers=prompts.WHILE_WAITING, reason="still_waiting")
     unit.outbox.say(conversation, reply, f"case:{case.id}:waiting:{nth}", now)
 
 
@@ -148,12 +148,12 @@ def close_case(
         left = Reply(
             wording.PERSON_LEFT.format(name=staff.name),
             author=Author.SYSTEM,
-            speakers=policy.ANYBODY,
+            speakers=prompts.ANYBODY,
             reason=stated,
         )
         if case.taken_at is not None:
             unit.outbox.say(conversation, left, f"case:{case.id}:left", now)
-        thanks = Reply(wording.CASE_CLOSED, policy.helped_prompt(case.id), reason=stated)
+        thanks = Reply(wording.CASE_CLOSED, prompts.helped_prompt(case.id), reason=stated)
         unit.outbox.say(conversation, thanks, f"case:{case.id}:helped", now)
     unit.desk_events.add("case_closed", case.id, conversation.id, {"number": case.number}, now)
     return case

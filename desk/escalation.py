@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from desk.anger import anger_words, complaint_words, threat_words
-from desk.human_request import asks_for_person
 from desk.values import CaseReason, Priority
+from desk.words.anger import anger_words, complaint_words, threat_words
+from desk.words.human_request import asks_for_person
 
 #: Angry words again within this time open a case.
 ANGER_WINDOW = timedelta(minutes=10)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from desk import policy, survey, wording
+from desk import prompts, survey, wording
+from desk.decision import Decision
 from desk.errors import ConflictError
 from desk.ports import UnitOfWork
 from desk.settings import DeskSettings
@@ -189,7 +190,7 @@ class FollowUp:
         unit.timers.set(DUE_TIMER, str(planned.id), due_at, {})
 
     def _tell(self, unit: UnitOfWork, conversation: Conversation, text: str, key: str, now: datetime) -> None:
-        reply = Reply(text, speakers=policy.ANYBODY, reason="order_link")
+        reply = Reply(text, speakers=prompts.ANYBODY, reason="order_link")
         unit.outbox.say(conversation, reply, f"{key}:{conversation.id}", now)
 
     # --- Due, reminder, expiry ----------------------------------------------------------------------
@@ -253,7 +254,7 @@ class FollowUp:
         text = wording.SURVEY_ASK.format(order=order.snapshot.external_id)
         question = Reply(
             text,
-            policy.rating_prompt(planned.id),
+            prompts.rating_prompt(planned.id),
             kind=OutgoingKind.SURVEY,
             speakers=SURVEY_SPEAKERS,
             reason=f"survey order delivered_at={order.delivered_at:%Y-%m-%d}"
@@ -290,7 +291,7 @@ class FollowUp:
         text = wording.SURVEY_REMINDER.format(order=order.snapshot.external_id)
         reminder = Reply(
             text,
-            policy.rating_prompt(asked.id),
+            prompts.rating_prompt(asked.id),
             kind=OutgoingKind.SURVEY,
             speakers=SURVEY_SPEAKERS,
             reason="survey_reminder",
@@ -403,7 +404,7 @@ class FollowUp:
     def store_answer(
         self,
         unit: UnitOfWork,
-        decision: policy.Decision,
+        decision: Decision,
         conversation: Conversation,
         message_id: int,
         now: datetime,

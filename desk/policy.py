@@ -7,21 +7,17 @@ then what was just asked, then knowledge, then an honest "I do not know".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import replace
 
 from desk import order_answers, survey, wording
+from desk.decision import Action, Decision, Situation
 from desk.escalation import Escalation, Offer, is_angry, reason_for_rating, reason_to_escalate
-from desk.folding import fold
-from desk.human_request import declines_person
-from desk.opt_out import asks_to_resume, asks_to_stop
+from desk.prompts import ANYBODY, WHILE_WAITING, person_offer, rating_prompt, say
 from desk.values import (
     CaseReason,
     FaqEntry,
     FaqMatch,
     Option,
-    Order,
     Priority,
     Prompt,
     PromptKind,
@@ -29,9 +25,11 @@ from desk.values import (
     Speaker,
     Survey,
     SurveyState,
-    Understanding,
 )
-from desk.yes_no import says_no, says_not_solved, says_solved, says_yes
+from desk.words.folding import fold
+from desk.words.human_request import declines_person
+from desk.words.opt_out import asks_to_resume, asks_to_stop
+from desk.words.yes_no import says_no, says_not_solved, says_solved, says_yes
 
 NEAR_EXACT = 0.65
 """From this similarity on an FAQ entry is the answer, if it leads clearly.
@@ -68,100 +66,6 @@ _QUESTION_MARKS = (
 )
 _QUESTION_ENDS = ("吗", "么", "呢", "没到", "没发")
 
-ANYBODY = frozenset(Speaker)
-WHILE_WAITING = frozenset({Speaker.WAITING})
-
-
-class Action(StrEnum):
-    """What the bot did, as ``huiyin understand`` and the staff read it."""
-
-    ANSWER = "answer"
-    OFFER = "offer"
-    ASK = "ask"
-    PERSON = "person"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Tap:
-    """A button that was pressed.
-
-    Attributes:
-        prompt: The prompt that the button belongs to; None when the button id is unknown here, belongs
-            to somebody else or to something that is over.
-    """
-
-    prompt: Prompt | None
-    option: Option | None
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """Everything that a decision depends on.
-
-    Attributes:
-        message_id: Of the message itself.
-        prompt: What the newest line before this message asks, if that line is a prompt that was sent.
-        survey: The survey that the prompt or tap is about, if it still takes answers; beside a waiting
-            case the one whose low rating called for the person.
-        lately_answered: A survey that was answered a few minutes ago at most, or rated without a comment
-            yet: words that fit nothing else still belong to it.
-        faq: Entries by internal id, for choices that were taken.
-        case_number: Number of the open case; empty when there is none.
-    """
-
-    text: str
-    tap: Tap | None
-    speaker: Speaker
-    misses: int
-    angered_at: datetime | None
-    message_id: int
-    prompt: Prompt | None
-    survey: Survey | None
-    lately_answered: Survey | None
-    orders: Sequence[Order]
-    faq: Mapping[int, FaqEntry]
-    understanding: Understanding
-    variables: Mapping[str, str]
-    case_number: str
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do. Only what is set here happens.
-
-    Attributes:
-        reason: Why, for staff: a constant word with details that are not the customer's words.
-        misses: The new count of questions in a row without an answer.
-        angry: An anger word came.
-        missed: Keep the text among the questions that could not be answered.
-        rejected_question_id: Message whose question got choices of which none was right; it is kept for
-            the owner like one that could not be answered.
-        rating: Rating to store for ``survey_id``; ``comment`` likewise.
-        survey_done: The survey has all it asked for.
-        opt_out: True = 退订, False = 恢复, None = no change.
-        helped: The answer to 「解决了吗」 about case ``case_id``.
-        back_to_bot: The customer no longer wants a person.
-    """
-
-    action: Action
-    reason: str
-    replies: tuple[Reply, ...] = ()
-    escalation: Escalation | None = None
-    misses: int = 0
-    angry: bool = False
-    missed: bool = False
-    rejected_question_id: int | None = None
-    survey_id: int | None = None
-    rating: int | None = None
-    comment: str | None = None
-    survey_done: bool = False
-    opt_out: bool | None = None
-    helped: bool | None = None
-    case_id: int | None = None
-    back_to_bot: bool = False
-
 
 def decide(situation: Situation) -> Decision:
     """Decides what to do with one message."""
@@ -173,11 +77,11 @@ def _decide(situation: Situation) -> Decision:
     text = situation.text
     if asks_to_stop(text):
         return Decision(
-            Action.NONE, "opt_out", (_say(wording.OPTED_OUT, "opt_out", speakers=ANYBODY),), opt_out=True
+            Action.NONE, "opt_out", (say(wording.OPTED_OUT, "opt_out", speakers=ANYBODY),), opt_out=True
         )
     if asks_to_resume(text):
         return Decision(
-            Action.NONE, "opt_in", (_say(wording.OPTED_IN, "opt_in", speakers=ANYBODY),), opt_out=False
+            Action.NONE, "opt_in", (say(wording.OPTED_IN, "opt_in", speakers=ANYBODY),), opt_out=False
         )
     if situation.speaker is not Speaker.BOT:
         return _decide_beside_a_person(situation)
@@ -186,7 +90,7 @@ def _decide(situation: Situation) -> Decision:
         return _take_choice(situation, *chosen)
     if situation.tap is not None:
         return Decision(
-            Action.NONE, "late_tap", (_say(wording.LATE_TAP, "late_tap"),), misses=situation.misses
+            Action.NONE, "late_tap", (say(wording.LATE_TAP, "late_tap"),), misses=situation.misses
         )
     escalation = reason_to_escalate(text, situation.angered_at, situation.now)
     asked = situation.prompt.kind if situation.prompt is not None else None
@@ -222,13 +126,13 @@ def _decide_beside_a_person(situation: Situation) -> Decision:
         return tapped
     if waiting and declines_person(situation.text):
         return Decision(
-            Action.NONE, "changed_mind", (_say(wording.BACK_TO_BOT, "changed_mind"),), back_to_bot=True
+            Action.NONE, "changed_mind", (say(wording.BACK_TO_BOT, "changed_mind"),), back_to_bot=True
         )
     escalation = reason_to_escalate(situation.text, situation.angered_at, situation.now)
     replies: tuple[Reply, ...] = ()
     if waiting and isinstance(escalation, Escalation):
         sentence = wording.STILL_WAITING.format(number=situation.case_number)
-        replies = (_say(sentence, "still_waiting", speakers=WHILE_WAITING),)
+        replies = (say(sentence, "still_waiting", speakers=WHILE_WAITING),)
     decision = Decision(
         Action.NONE,
         "waiting_for_person" if waiting else "with_person",
@@ -303,13 +207,13 @@ def _take_choice(situation: Situation, prompt: Prompt, option: Option) -> Decisi
         question_id = prompt.subject_id if prompt.kind is PromptKind.CHOICE else None
         return replace(_call_person(accepted, situation), rejected_question_id=question_id)
     if kind == "no_person":
-        return Decision(Action.NONE, "offer_declined", (_say(wording.OFFER_DECLINED, "offer_declined"),))
+        return Decision(Action.NONE, "offer_declined", (say(wording.OFFER_DECLINED, "offer_declined"),))
     if kind == "helped":
         if value == "yes":
             return Decision(
                 Action.NONE,
                 "helped",
-                (_say(wording.HELPED_THANKS, "helped"),),
+                (say(wording.HELPED_THANKS, "helped"),),
                 helped=True,
                 case_id=prompt.subject_id,
             )
@@ -317,13 +221,13 @@ def _take_choice(situation: Situation, prompt: Prompt, option: Option) -> Decisi
         return replace(_call_person(escalation, situation), helped=False, case_id=prompt.subject_id)
     asked = situation.survey
     if asked is None:
-        return Decision(Action.NONE, "survey_over", (_say(wording.SURVEY_OVER, "survey_over"),))
+        return Decision(Action.NONE, "survey_over", (say(wording.SURVEY_OVER, "survey_over"),))
     if kind == "rating":
         return _take_rating(situation, asked, int(value))
     return Decision(
         Action.NONE,
         "survey_no_comment",
-        (_say(wording.SURVEY_THANKS, "survey_done"),),
+        (say(wording.SURVEY_THANKS, "survey_done"),),
         survey_id=asked.id,
         survey_done=True,
     )
@@ -339,7 +243,7 @@ def _take_rating(situation: Situation, asked: Survey, rating: int) -> Decision:
         return Decision(
             Action.NONE,
             "survey_rating_changed",
-            (_say(sentence, "survey_rating_changed"),),
+            (say(sentence, "survey_rating_changed"),),
             survey_id=asked.id,
             rating=rating,
             survey_done=True,
@@ -348,7 +252,7 @@ def _take_rating(situation: Situation, asked: Survey, rating: int) -> Decision:
         return Decision(
             Action.NONE,
             "survey_rating",
-            (_say(wording.SURVEY_THANKS, "survey_done"),),
+            (say(wording.SURVEY_THANKS, "survey_done"),),
             survey_id=asked.id,
             rating=rating,
             survey_done=True,
@@ -358,7 +262,7 @@ def _take_rating(situation: Situation, asked: Survey, rating: int) -> Decision:
     return Decision(
         Action.ASK,
         "survey_rating",
-        (_say(sentence, "survey_comment_asked", prompt),),
+        (say(sentence, "survey_comment_asked", prompt),),
         survey_id=asked.id,
         rating=rating,
     )
@@ -371,23 +275,23 @@ def _take_comment(situation: Situation, asked: Survey, *, angry: bool) -> Decisi
         return Decision(
             Action.NONE,
             "survey_no_comment",
-            (_say(wording.SURVEY_THANKS, "survey_done"),),
+            (say(wording.SURVEY_THANKS, "survey_done"),),
             survey_id=asked.id,
             survey_done=True,
         )
     if asked.rating is None:
         return _ask_rating(asked, situation.text)
-    thanks = _say(wording.SURVEY_THANKS, "survey_done")
+    thanks = say(wording.SURVEY_THANKS, "survey_done")
     if angry:
         # One anger word in a comment offers a person just as it does anywhere else.
-        thanks = _say(wording.OFFER_AFTER_ANGER, "one_anger_word", _person_offer())
+        thanks = say(wording.OFFER_AFTER_ANGER, "one_anger_word", person_offer())
     return Decision(
         Action.NONE, "survey_comment", (thanks,), survey_id=asked.id, comment=situation.text, survey_done=True
     )
 
 
 def _ask_rating(asked: Survey, comment: str | None) -> Decision:
-    sentence = _say(wording.SURVEY_NOTED_ASK_RATING, "survey_rating_asked_again", rating_prompt(asked.id))
+    sentence = say(wording.SURVEY_NOTED_ASK_RATING, "survey_rating_asked_again", rating_prompt(asked.id))
     return Decision(Action.ASK, "survey_comment_first", (sentence,), survey_id=asked.id, comment=comment)
 
 
@@ -421,7 +325,7 @@ def is_sure(matches: Sequence[FaqMatch]) -> bool:
 def _answer_question(situation: Situation) -> Decision:
     matches = situation.understanding.matches
     if not fold(situation.text):
-        return Decision(Action.NONE, "empty", (_say(wording.EMPTY, "empty"),), misses=situation.misses)
+        return Decision(Action.NONE, "empty", (say(wording.EMPTY, "empty"),), misses=situation.misses)
     if is_sure(matches):
         best = matches[0]
         return _answer(situation, best.entry, f"faq={best.entry.slug} score={best.score:.2f}")
@@ -436,7 +340,7 @@ def _answer(situation: Situation, entry: FaqEntry, reason: str) -> Decision:
     if entry.action is not None and situation.orders:
         text = order_answers.answer(entry.action, situation.orders)
         reason += f" action={entry.action}"
-    return Decision(Action.ANSWER, reason, (_say(text, reason),))
+    return Decision(Action.ANSWER, reason, (say(text, reason),))
 
 
 def _offer_choices(situation: Situation, likely: Sequence[FaqMatch]) -> Decision:
@@ -447,7 +351,7 @@ def _offer_choices(situation: Situation, likely: Sequence[FaqMatch]) -> Decision
     options.append(Option(wording.CHOICE_PERSON, str(len(options) + 1), "person"))
     reason = f"unsure best={likely[0].entry.slug} score={likely[0].score:.2f}"
     prompt = Prompt(PromptKind.CHOICE, tuple(options), situation.message_id)
-    return Decision(Action.OFFER, reason, (_say(wording.CHOICES, reason, prompt),), misses=situation.misses)
+    return Decision(Action.OFFER, reason, (say(wording.CHOICES, reason, prompt),), misses=situation.misses)
 
 
 def _miss(situation: Situation, why: str) -> Decision:
@@ -458,7 +362,7 @@ def _miss(situation: Situation, why: str) -> Decision:
         return Decision(
             Action.NONE,
             "survey_comment_continued",
-            (_say(wording.SURVEY_THANKS, "survey_done"),),
+            (say(wording.SURVEY_THANKS, "survey_done"),),
             survey_id=lately.id,
             comment=comment,
             survey_done=True,
@@ -466,48 +370,21 @@ def _miss(situation: Situation, why: str) -> Decision:
     misses = situation.misses + 1
     reason = f"not_understood {why} misses={misses}"
     if misses >= LOST_AFTER:
-        reply = _say(wording.LOST_TWICE, reason, _person_offer())
+        reply = say(wording.LOST_TWICE, reason, person_offer())
         return Decision(Action.OFFER, reason, (reply,), misses=misses, missed=True)
-    return Decision(Action.NONE, reason, (_say(wording.NOT_UNDERSTOOD, reason),), misses=misses, missed=True)
+    return Decision(Action.NONE, reason, (say(wording.NOT_UNDERSTOOD, reason),), misses=misses, missed=True)
 
 
 def _offer_after_anger(situation: Situation) -> Decision:
-    reply = _say(wording.OFFER_AFTER_ANGER, "one_anger_word", _person_offer())
+    reply = say(wording.OFFER_AFTER_ANGER, "one_anger_word", person_offer())
     return Decision(Action.OFFER, "one_anger_word", (reply,), misses=situation.misses)
 
 
 def _call_person(escalation: Escalation, situation: Situation) -> Decision:
     # The sentence carries the case number, which only storage knows: ``ServiceDesk`` fills it in.
     text = wording.HANDOFF[escalation.reason.value]
-    reply = _say(text, f"handoff {escalation.reason.value}", speakers=WHILE_WAITING)
+    reply = say(text, f"handoff {escalation.reason.value}", speakers=WHILE_WAITING)
     return Decision(Action.PERSON, f"escalated {escalation.reason.value}", (reply,), escalation=escalation)
-
-
-def _person_offer() -> Prompt:
-    return Prompt(
-        PromptKind.OFFER_PERSON,
-        (Option(wording.OFFER_YES, "1", "person"), Option(wording.OFFER_NO, "2", "no_person")),
-    )
-
-
-def rating_prompt(survey_id: int) -> Prompt:
-    """The prompt for an overall rating, best first as customers expect."""
-    return Prompt(
-        PromptKind.SURVEY_RATING,
-        tuple(
-            Option(label, str(rating), f"rating:{rating}") for rating, label in wording.RATING_LABELS.items()
-        ),
-        survey_id,
-    )
-
-
-def helped_prompt(case_id: int) -> Prompt:
-    """The prompt after a case was closed."""
-    return Prompt(
-        PromptKind.HELPED,
-        (Option(wording.HELPED_YES, "1", "helped:yes"), Option(wording.HELPED_NO, "2", "helped:no")),
-        case_id,
-    )
 
 
 def fill(text: str, variables: Mapping[str, str]) -> str:
@@ -515,9 +392,3 @@ def fill(text: str, variables: Mapping[str, str]) -> str:
     for name, value in variables.items():
         text = text.replace("{" + name + "}", value)
     return text
-
-
-def _say(
-    text: str, reason: str, prompt: Prompt | None = None, speakers: frozenset[Speaker] | None = None
-) -> Reply:
-    return Reply(text, prompt, speakers=speakers or frozenset({Speaker.BOT}), reason=reason)

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from desk import case_opening, follow_up, policy, survey
+from desk.decision import Action, Decision, Situation, Tap
 from desk.errors import ConflictError, NotFoundError, StorageUnavailableError
 from desk.follow_up import FollowUp
-from desk.policy import Decision, Situation, Tap
 from desk.ports import SentimentScorer, StaffNotifier, Transactions, Understander, UnitOfWork
 from desk.settings import DeskSettings
 from desk.values import (
@@ -298,7 +298,7 @@ class ServiceDesk:
         unit.identities.wrote(incoming.identity_id, now)
         if incoming.revision > 0:
             # An edit corrects the record; it is never answered a second time.
-            unit.conversations.set_outcome(message.id, "edited", understanding, policy.Action.NONE.value)
+            unit.conversations.set_outcome(message.id, "edited", understanding, Action.NONE.value)
             return
         situation = self._situation(unit, incoming, conversation, message, understanding, faq, now)
         decision = policy.decide(situation)

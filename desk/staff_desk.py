@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from desk import case_opening, policy
+from desk import case_opening, prompts
 from desk.errors import AlreadyTakenError, ConflictError, InvalidInputError, NotAllowedError, NotFoundError
 from desk.ports import Transactions, UnitOfWork, Wakeups
 from desk.values import (
@@ -84,7 +84,7 @@ class StaffDesk:
                 text,
                 author=Author.STAFF,
                 # Said is said: it still leaves when the case is closed before the sender comes to it.
-                speakers=policy.ANYBODY,
+                speakers=prompts.ANYBODY,
                 reason=f"case {case.number}",
             )
             key = f"staff:{conversation.id}:{client_msg_id}"

@@ -16,7 +16,7 @@ from bot.cli.terminal import note, quiet_settings, run
 
 if TYPE_CHECKING:
     from bot.settings import Settings
-    from desk.policy import Situation
+    from desk.decision import Situation
     from desk.ports import SentimentScorer
     from desk.values import FaqBook, Sentiment, Understanding
 
@@ -112,8 +112,8 @@ def _intent(understanding: Understanding) -> str | None:
 
 
 def _sentiment(text: str, sentiment: Sentiment) -> dict[str, Any]:
-    from desk.anger import anger_words, threat_words
     from desk.values import SentimentLabel
+    from desk.words.anger import anger_words, threat_words
 
     angry = (*anger_words(text), *threat_words(text))
     upset = "calm"
@@ -134,7 +134,7 @@ def _fresh(
     text: str, understanding: Understanding, faq: FaqBook, variables: Any, feedback: bool
 ) -> Situation:
     """A customer's first words; with ``feedback`` their words after a rating of 4."""
-    from desk.policy import Situation
+    from desk.decision import Situation
     from desk.values import Prompt, PromptKind, Speaker, Survey, SurveyState
 
     now = datetime.now(UTC)

@@ -20,9 +20,9 @@ from driver import Customer
 from bot.faq_file import DEFAULT_FAQ, read_faq
 from desk import wording
 from desk.escalation import reason_to_escalate
-from desk.opt_out import asks_to_stop
 from desk.policy import fill
 from desk.values import OrderStatus
+from desk.words.opt_out import asks_to_stop
 
 HELP = "转人工"
 NO_HELP = "不用转人工了"

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from desk import policy, wording
-from desk.policy import Action, Situation, Tap, decide
+from desk import prompts, wording
+from desk.decision import Action, Situation, Tap
+from desk.policy import decide
 from desk.values import (
     Buyer,
     CaseReason,
@@ -63,7 +64,7 @@ def situation(text: str, *matches: tuple[FaqEntry, float], **changes: object) ->
 
 
 COMMENT_ASKED = Prompt(PromptKind.SURVEY_COMMENT, (Option("没有了", "0", "no_comment"),), 7)
-RATING_ASKED = policy.rating_prompt(7)
+RATING_ASKED = prompts.rating_prompt(7)
 
 
 def test_a_near_exact_question_is_answered_with_shop_variables_filled_in() -> None:
@@ -348,7 +349,7 @@ def test_an_offer_is_answered_in_ones_own_words(words: str, reason: str) -> None
 
 @pytest.mark.parametrize(("words", "helped"), [("搞定了", True), ("还没有", False), ("什么时候发货", None)])
 def test_whether_it_helped_is_answered_in_ones_own_words(words: str, helped: bool | None) -> None:
-    assert decide(situation(words, prompt=policy.helped_prompt(3))).helped is helped
+    assert decide(situation(words, prompt=prompts.helped_prompt(3))).helped is helped
 
 
 def test_choices_that_were_all_wrong_are_remembered() -> None:
@@ -382,7 +383,7 @@ def test_words_soon_after_a_rating_still_belong_to_it(before: str | None, after:
 
 
 def test_helped_or_not_is_recorded_and_not_helped_calls_a_person_again() -> None:
-    asked = policy.helped_prompt(3)
+    asked = prompts.helped_prompt(3)
     yes = decide(situation("1", prompt=asked))
     assert (yes.helped, yes.case_id) == (True, 3)
     no = decide(situation("还没解决", prompt=asked))

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opencc import OpenCC
 
-from desk import folding
-from desk.anger import anger_words, complaint_words, threat_words
-from desk.folding import Clause, clauses, fold
-from desk.human_request import asks_for_person, declines_person
-from desk.opt_out import asks_to_resume, asks_to_stop
+from desk.words import folding
+from desk.words.anger import anger_words, complaint_words, threat_words
+from desk.words.folding import Clause, clauses, fold
+from desk.words.human_request import asks_for_person, declines_person
+from desk.words.opt_out import asks_to_resume, asks_to_stop
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 LISTED_WORDS = st.sampled_from(

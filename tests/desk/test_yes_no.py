@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk.yes_no import says_no, says_not_solved, says_solved, says_yes
+from desk.words.yes_no import says_no, says_not_solved, says_solved, says_yes
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from desk.folding import Clause, clauses, fold
+from desk.words.folding import Clause, clauses, fold
 
 _THEY = r"(?:人|钱|我们?|咱|消费者|顾客|客户|买家|老百姓)"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from desk.folding import fold
+from desk.words.folding import fold
 
 _PARTICLES = " 。.!！~～,，、?？的了呢哦噢啊呀吧嘛哈滴谢谢多谢感谢麻烦您你亲请"
 _YES = frozenset(

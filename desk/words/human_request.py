@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from desk.folding import clauses, fold
+from desk.words.folding import clauses, fold
 
 # Words for a person, with the usual slips of the keyboard. What follows 人工 in the names of goods,
 # prices and materials, and 真人 in those of pictures and wigs, means something else.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from desk.folding import clauses, fold
+from desk.words.folding import clauses, fold
 
 _OURS = (
     r"(?:消息|短信|信息|广告|推送|通知|回访|问卷|调查|订阅|邀请"

@@ -1,0 +1,1 @@
+"""Word lists: what people write when they want a person, are angry, or want us to stop."""
