@@ -5,7 +5,7 @@ import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from shop import SHOP_SECRET, Customer, Shop, play
@@ -15,15 +15,27 @@ from bot.commands.orders import import_orders
 from console.api.order_schemas import parse_order_event
 from desk import wording
 from desk.errors import ConflictError
+from desk.follow_up import FollowUp
 from desk.ports import UnitOfWork
+from desk.settings import DeskSettings
 from desk.values import Contact, OrderStatus, SentimentLabel
-from storage.identity_store import SqlIdentityStore
 from storage.reports import Reports
 from storage.sqlite_database import SqliteDatabase
 from storage.sqlite_engine import sqlite_module
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
+
+
+class FakeStore:
+    """A store, or a whole unit of work, of which some parts behave as another process made them."""
+
+    def __init__(self, real: object, **parts: Any) -> None:
+        self._real = real
+        self.__dict__.update(parts)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
 
 
 async def bound_customer(shop: Shop, order_id: str = "A-1", name: str = "wang") -> Customer:
@@ -422,8 +434,8 @@ def test_a_newer_event_stored_in_the_same_moment_wins_over_a_delivery(tmp_path: 
 
         def work(unit: UnitOfWork) -> None:
             # The other transaction had not committed when this one looked.
-            unit.orders.lock = lambda external_id: None  # type: ignore[method-assign]
-            shop.desk.apply_order_event(unit, parsed)
+            unseen = FakeStore(unit.orders, lock=lambda external_id: None)
+            shop.desk.apply_order_event(cast(UnitOfWork, FakeStore(unit, orders=unseen)), parsed)
 
         await shop.run(work)
         assert (await accounting(shop)).delivered == 0
@@ -431,15 +443,29 @@ def test_a_newer_event_stored_in_the_same_moment_wins_over_a_delivery(tmp_path: 
     play(tmp_path, story)
 
 
-def test_a_contact_that_becomes_another_buyer_in_the_same_moment_stays_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_contact_that_becomes_another_buyer_in_the_same_moment_stays_apart(tmp_path: Path) -> None:
     def refuse(*_: object) -> int:
         raise ConflictError("has become another buyer")
 
     async def story(shop: Shop) -> None:
-        monkeypatch.setattr(SqlIdentityStore, "set_buyer", refuse)
-        customer = await bound_customer(shop)
+        await shop.reports_event("shipped")
+        token_hash = hashlib.sha256((await shop.link()).encode()).hexdigest()
+        customer = await shop.customer()
+        identity_id = await shop.desk.find_chat_identity(customer.token.partition(".")[0])
+        assert identity_id is not None
+
+        def work(unit: UnitOfWork) -> None:
+            taken = FakeStore(unit.identities, set_buyer=refuse)
+            FollowUp(DeskSettings()).bind(
+                cast(UnitOfWork, FakeStore(unit, identities=taken)),
+                unit.identities.get(identity_id),
+                unit.conversations.lock_of_identity(identity_id),
+                token_hash,
+                shop.clock(),
+            )
+
+        await shop.run(work)
+        await shop.settle()
         assert "SF1234567890" in (await customer.says("查物流"))[0]
         lines = (await shop.reports(lambda reports: reports.customers("", 10))).rows
         assert sorted((line.buyer_id, line.channels) for line in lines if line.buyer_id) == [("b-1", ())]
