@@ -9,14 +9,29 @@ through one of them, so that it is stored whole or not at all. Repositories take
 from __future__ import annotations
 
 from desk.ports.care import CaseStore, FaqStore, OrderStore, SurveyStore
-from desk.ports.channels import Sender, SendReceipt, StaffAlert, StaffNotifier
+from desk.ports.channels import Pace, Sender, SendReceipt, StaffAlert, StaffNotifier
 from desk.ports.people import ChatSessionStore, ContactDataStore, ConversationStore, IdentityStore
-from desk.ports.staff import DeskEventStore, StaffSession, StaffStore
+from desk.ports.staff import (
+    DeskEventStore,
+    StaffAccountStore,
+    StaffRoomStore,
+    StaffSession,
+    StaffStore,
+)
 from desk.ports.understanding import SentimentScorer, Understander
 from desk.ports.unit_of_work import Transactions, UnitOfWork, Wakeups
-from desk.ports.work import DeadLetterStore, InboxStore, LeaseStore, OutboxStore, StoredKey, TimerStore
+from desk.ports.work import (
+    BookmarkStore,
+    DeadLetterStore,
+    InboxStore,
+    LeaseStore,
+    OutboxStore,
+    StoredKey,
+    TimerStore,
+)
 
 __all__ = [
+    "BookmarkStore",
     "CaseStore",
     "ChatSessionStore",
     "ContactDataStore",
@@ -29,11 +44,14 @@ __all__ = [
     "LeaseStore",
     "OrderStore",
     "OutboxStore",
+    "Pace",
     "SendReceipt",
     "Sender",
     "SentimentScorer",
+    "StaffAccountStore",
     "StaffAlert",
     "StaffNotifier",
+    "StaffRoomStore",
     "StaffSession",
     "StaffStore",
     "StoredKey",

@@ -156,6 +156,24 @@ class CaseStore(Protocol):
         """
         ...
 
+    def hand_over(self, case_id: int, to: StaffMember, now: datetime) -> Case:
+        """转交: gives an open case to that person, whoever had it; the history says so.
+
+        Raises:
+            ConflictError: It is closed.
+        """
+        ...
+
+    def count_notes(self, case_id: int) -> int: ...
+
+    def find_all_open(self, limit: int) -> Sequence[Case]:
+        """Open cases, the longest open first."""
+        ...
+
+    def count_waiting(self) -> int:
+        """How many open cases nobody has taken."""
+        ...
+
     def close(self, case_id: int, staff: StaffMember | None, reason: str, now: datetime) -> Case: ...
 
     def set_helped(self, case_id: int, helped: bool, now: datetime) -> None: ...

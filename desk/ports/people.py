@@ -6,15 +6,35 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from desk.values import Buyer, Contact, Conversation, Identity, Message, Option, Speaker, Understanding
+from desk.values import (
+    Attachment,
+    Buyer,
+    Contact,
+    Conversation,
+    Identity,
+    Message,
+    Option,
+    Speaker,
+    Understanding,
+)
 
 
 class IdentityStore(Protocol):
     """客户 and 渠道身份."""
 
-    def open(self, channel: str, external_id: str, now: datetime) -> tuple[Identity, Conversation]:
-        """Finds or creates the identity, with a contact and a conversation of its own."""
+    def open(
+        self, channel: str, external_id: str, now: datetime, name: str = "", language: str = ""
+    ) -> tuple[Identity, Conversation]:
+        """Finds or creates the identity, with a contact and a conversation of its own.
+
+        Args:
+            name: What the channel's user calls themselves. It is the contact's name while the shop has
+                told no other; it never overwrites one.
+            language: BCP 47 tag; the newest one that is not empty is kept.
+        """
         ...
+
+    def find(self, channel: str, external_id: str) -> Identity | None: ...
 
     def get(self, identity_id: int) -> Identity: ...
 
@@ -109,9 +129,13 @@ class ConversationStore(Protocol):
         text: str,
         client_msg_id: str | None,
         now: datetime,
+        attachments: Sequence[Attachment] = (),
     ) -> Message | None:
         """Stores the customer's message with the next ``seq``; None when (channel, external_id,
-        revision) is there already. Also sets the conversation's ``last_message_at``."""
+        revision) is there already. Also sets the conversation's ``last_message_at``.
+
+        A ``revision`` above 0 names the message of revision 0, where there is one, as the one it edits.
+        """
         ...
 
     def set_outcome(
@@ -139,6 +163,14 @@ class ConversationStore(Protocol):
 
     def find_option(self, button_id: str) -> tuple[Message, Option] | None:
         """The message and option that an opaque button id stands for."""
+        ...
+
+    def change_text(self, message_id: int, text: str) -> bool:
+        """Changes the words of a message that has not begun to leave; False when it has."""
+        ...
+
+    def find_latest(self, conversation_id: int, limit: int) -> Sequence[Message]:
+        """The newest lines, sent or not, oldest of them first."""
         ...
 
     def find_after(self, conversation_id: int, seq: int, limit: int) -> Sequence[Message]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from desk.values import DeskEvent, Role, StaffMember
+from desk.values import DeskEvent, Role, RoomLine, RoomThread, StaffMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,71 @@ class StaffStore(Protocol):
 
     def verify_audit(self) -> int | None:
         """Id of the first entry whose hash does not fit; None when all is well."""
+        ...
+
+
+class StaffAccountStore(Protocol):
+    """Which channel's user acts as which staff member, and the codes that make it so."""
+
+    def add_code(self, staff_id: int, code_hash: str, expires_at: datetime, now: datetime) -> None:
+        """Stores a code; earlier ones of this person that were not used are void."""
+        ...
+
+    def use_code(self, code_hash: str, channel: str, external_id: str, now: datetime) -> StaffMember | None:
+        """Links the user by a code that lives, was not used and belongs to nobody disabled; else None.
+
+        A user who acted as somebody else acts as this person from now on.
+        """
+        ...
+
+    def find(self, channel: str, external_id: str) -> StaffMember | None:
+        """Whom the user acts as; None for a stranger and for somebody disabled."""
+        ...
+
+    def find_linked(self, channel: str) -> Sequence[StaffMember]:
+        """Everybody who can act on that channel and is not disabled, by name."""
+        ...
+
+    def unlink(self, staff_id: int, channel: str) -> int:
+        """Ends every link of that person on the channel; how many there were."""
+        ...
+
+
+class StaffRoomStore(Protocol):
+    """客服群: whose topic is whose, and which line there stands for what."""
+
+    def find_thread(self, room: str, conversation_id: int) -> RoomThread | None: ...
+
+    def find_conversation_id(self, room: str, thread_id: str) -> int | None: ...
+
+    def set_thread(self, thread: RoomThread, now: datetime) -> None:
+        """Stores the topic of a conversation, in place of the one before."""
+        ...
+
+    def forget_thread(self, room: str, conversation_id: int) -> None: ...
+
+    def remember_line(self, line: RoomLine, now: datetime) -> None:
+        """Stores a line; the same (room, provider_id, message_id) again changes nothing."""
+        ...
+
+    def find_lines(self, room: str, provider_id: str) -> Sequence[RoomLine]:
+        """What a line there stands for, oldest first."""
+        ...
+
+    def find_line_of_message(self, room: str, message_id: int) -> RoomLine | None:
+        """The newest line that shows that message or became it."""
+        ...
+
+    def find_card(self, room: str, case_id: int) -> RoomLine | None:
+        """The newest card of the case."""
+        ...
+
+    def find_card_by_token(self, token: str) -> RoomLine | None: ...
+
+    def count_cards_since(self, room: str, since: datetime) -> int: ...
+
+    def move(self, old_room: str, new_room: str) -> None:
+        """The chat has another id now; its threads and lines in the old one are void."""
         ...
 
 

@@ -8,8 +8,15 @@ from typing import Protocol, TypeVar
 
 from desk.ports.care import CaseStore, FaqStore, OrderStore, SurveyStore
 from desk.ports.people import ChatSessionStore, ContactDataStore, ConversationStore, IdentityStore
-from desk.ports.staff import DeskEventStore, StaffStore
-from desk.ports.work import DeadLetterStore, InboxStore, LeaseStore, OutboxStore, TimerStore
+from desk.ports.staff import DeskEventStore, StaffAccountStore, StaffRoomStore, StaffStore
+from desk.ports.work import (
+    BookmarkStore,
+    DeadLetterStore,
+    InboxStore,
+    LeaseStore,
+    OutboxStore,
+    TimerStore,
+)
 
 T = TypeVar("T")
 
@@ -32,6 +39,9 @@ class UnitOfWork(Protocol):
     dead_letters: DeadLetterStore
     contact_data: ContactDataStore
     leases: LeaseStore
+    bookmarks: BookmarkStore
+    staff_accounts: StaffAccountStore
+    staff_rooms: StaffRoomStore
 
 
 class Transactions(Protocol):

@@ -15,7 +15,9 @@ from desk.values import (
     InboxItem,
     Message,
     Outgoing,
+    OutgoingKind,
     Reply,
+    SendRank,
     StaffMember,
     Timer,
 )
@@ -42,6 +44,12 @@ class InboxStore(Protocol):
 
         The lane's row is locked first, so two adds to one lane never race.
         """
+        ...
+
+    def bury_new(
+        self, source: str, source_key: str, body_hash: str, lane: str, raw: bytes, error: str, now: datetime
+    ) -> int | None:
+        """Stores raw bytes that nobody can read as a dead letter at once; None as ``add``."""
         ...
 
     def find_keys(self, source: str, source_key: str, lane: str) -> Sequence[StoredKey]:
@@ -103,21 +111,59 @@ class OutboxStore(Protocol):
         """
         ...
 
-    def add_alert(
+    def add_for_staff(
         self,
         dedupe_key: str,
         channel: str,
         lane: str,
         recipient: str,
-        text: str,
         payload: Mapping[str, Any],
         now: datetime,
+        *,
+        kind: OutgoingKind = OutgoingKind.ALERT,
+        rank: SendRank = SendRank.FIRST,
+        wait: timedelta = timedelta(0),
     ) -> int | None:
-        """Stores a message to staff on some channel; None when the key is known."""
+        """Stores something that is to be done on a channel for staff; None when the key is known.
+
+        Args:
+            payload: What is to be done, by ids only: customers' words are read when it leaves, so that
+                nothing outlives an erasure.
+            wait: Not before ``now`` + ``wait``.
+        """
         ...
 
-    def find_due(self, channels: Sequence[str], limit: int, now: datetime) -> Sequence[Outgoing]:
-        """The queued head of every lane that may leave now, oldest first. Nothing is locked."""
+    def find_due(
+        self, channels: Sequence[str], limit: int, now: datetime, held: Collection[str] = ()
+    ) -> Sequence[Outgoing]:
+        """The queued head of every lane that may leave now, by rank, then oldest first. Nothing is locked.
+
+        Args:
+            held: Recipients that nothing may leave for at the moment.
+        """
+        ...
+
+    def find_followers(self, head: Outgoing, limit: int) -> Sequence[Outgoing]:
+        """Locks and returns the queued ``RELAY`` rows that directly follow a ``RELAY`` row in its lane.
+
+        Those whose wait is not over are among them. Empty for a head of any other kind.
+        """
+        ...
+
+    def find_calls_since(self, channel: str, since: datetime) -> Sequence[tuple[str, datetime]]:
+        """(recipient, time) of every call that was begun since then, oldest first, for pacing."""
+        ...
+
+    def find_demanded_waits(self, channel: str, now: datetime) -> Sequence[tuple[str, datetime]]:
+        """(recipient, until) where the channel demanded a wait that is not over yet."""
+        ...
+
+    def next_due_at(self, channel: str) -> datetime | None:
+        """When the earliest waiting row of a channel may leave; None when none waits."""
+        ...
+
+    def get_provider_id(self, message_id: int) -> str:
+        """What the channel called this message to a customer when it took it; empty if it did not."""
         ...
 
     def get_conversation_id(self, outgoing_id: int) -> int | None:
@@ -140,8 +186,22 @@ class OutboxStore(Protocol):
         """Records success: the message gets the next ``seq`` of its conversation (lock it first)."""
         ...
 
-    def requeue(self, outgoing_id: int, not_before: datetime, error: str, *, maybe_duplicate: bool) -> None:
-        """Puts it back in the queue, one try counted."""
+    def requeue(
+        self,
+        outgoing_id: int,
+        not_before: datetime,
+        error: str,
+        *,
+        maybe_duplicate: bool,
+        demanded: bool = False,
+        counts: bool = True,
+    ) -> None:
+        """Puts it back in the queue.
+
+        Args:
+            demanded: The channel itself demanded to wait until ``not_before``.
+            counts: Whether this was a failed try; a first step of several that went well is none.
+        """
         ...
 
     def end(self, outgoing_id: int, delivery: Delivery, error: str, now: datetime) -> bool:
@@ -212,6 +272,14 @@ class LeaseStore(Protocol):
     def release(self, name: str, owner: str) -> None:
         """Gives the lease back. Does nothing when it has another owner by now."""
         ...
+
+
+class BookmarkStore(Protocol):
+    """书签: where a reader of some stream stands, by name."""
+
+    def find(self, name: str) -> str | None: ...
+
+    def set(self, name: str, value: str, now: datetime) -> None: ...
 
 
 class DeadLetterStore(Protocol):

@@ -6,12 +6,15 @@ Times are aware UTC ``datetime``; money is an integer of minor units with an ISO
 
 from __future__ import annotations
 
+from desk.values.attachments import Attachment, AttachmentKind
 from desk.values.care import Case, CaseReason, CaseState, Feedback, Priority, SkipReason, Survey, SurveyState
 from desk.values.orders import Buyer, Order, OrderEvent, OrderItem, OrderSnapshot, OrderStatus
 from desk.values.people import Contact, DeskEvent, Identity, Role, StaffMember
+from desk.values.rooms import CaseView, LinkCode, RoomLine, RoomLineKind, RoomThread
 from desk.values.talk import (
     Author,
     ChannelCapabilities,
+    ChannelUser,
     Conversation,
     Delivery,
     Message,
@@ -21,18 +24,23 @@ from desk.values.talk import (
     Prompt,
     PromptKind,
     Reply,
+    SendRank,
     Speaker,
 )
 from desk.values.understanding import FaqBook, FaqEntry, FaqMatch, Sentiment, SentimentLabel, Understanding
 from desk.values.work import Claim, DeadLetter, InboxItem, Timer
 
 __all__ = [
+    "Attachment",
+    "AttachmentKind",
     "Author",
     "Buyer",
     "Case",
     "CaseReason",
     "CaseState",
+    "CaseView",
     "ChannelCapabilities",
+    "ChannelUser",
     "Claim",
     "Contact",
     "Conversation",
@@ -45,6 +53,7 @@ __all__ = [
     "Feedback",
     "Identity",
     "InboxItem",
+    "LinkCode",
     "Message",
     "Option",
     "Order",
@@ -59,6 +68,10 @@ __all__ = [
     "PromptKind",
     "Reply",
     "Role",
+    "RoomLine",
+    "RoomLineKind",
+    "RoomThread",
+    "SendRank",
     "Sentiment",
     "SentimentLabel",
     "SkipReason",

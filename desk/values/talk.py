@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
+
+from desk.values.attachments import Attachment
 
 
 class Speaker(StrEnum):
@@ -87,6 +89,8 @@ class Message:
         reason: Why the desk said this, or did what it did with this.
         delivery: For outgoing messages; customers' own are ``SENT``.
         client_msg_id: The sender's own id for it, where it has one.
+        attachments: What came with the words; ``text`` is then the caption and may be empty.
+        edits_message_id: The message that this one corrects; the text there stays as it was.
     """
 
     id: int
@@ -100,6 +104,8 @@ class Message:
     delivery: Delivery
     client_msg_id: str | None
     created_at: datetime
+    attachments: tuple[Attachment, ...] = ()
+    edits_message_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +132,34 @@ class Conversation:
 
 
 class OutgoingKind(StrEnum):
-    """What class of message this is; it decides what happens when a send's outcome is unknown."""
+    """What class of message this is; it decides what happens when a send's outcome is unknown.
+
+    ``REPLY`` is sent once more, ``SURVEY`` never again, ``ALERT`` (to staff) again until acknowledged.
+    ``RELAY``, a line of the talk shown to staff, is sent once more; queued ones of a lane leave joined.
+    ``NOTICE`` (the answer to a tap, a card brought up to date) is worth one try of unknown outcome and
+    is never a dead letter.
+    """
 
     REPLY = "reply"
     SURVEY = "survey"
     ALERT = "alert"
+    RELAY = "relay"
+    NOTICE = "notice"
+
+
+class SendRank(IntEnum):
+    """What leaves first when not everything may leave now. Within a lane the order is never changed."""
+
+    FIRST = 0
+    """Replies to customers, new cases to staff, answers to taps."""
+    REPEAT = 1
+    """A case that still waits, told to staff again."""
+    RELAYED = 2
+    """Lines of a talk, shown to staff."""
+    BROADCAST = 3
+    """Surveys and whatever else nobody waits for."""
+    UPDATE = 4
+    """What is shown already, brought up to date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +177,8 @@ class Reply:
     kind: OutgoingKind = OutgoingKind.REPLY
     speakers: frozenset[Speaker] = frozenset({Speaker.BOT})
     reason: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    edits_message_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +189,8 @@ class Outgoing:
         lane: Messages of one lane leave in order.
         speakers: Who must hold the conversation for this to leave; empty means any.
         maybe_duplicate: An earlier try's outcome is unknown and this is the second.
+        edits_message_id: The message to the customer that this one corrects.
+        edits_provider_id: What the channel called that message when it took it; empty if it did not.
     """
 
     id: int
@@ -175,6 +208,26 @@ class Outgoing:
     attempts: int
     maybe_duplicate: bool
     created_at: datetime
+    rank: SendRank = SendRank.FIRST
+    attachments: tuple[Attachment, ...] = ()
+    edits_message_id: int | None = None
+    edits_provider_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelUser:
+    """Who wrote, as the channel knows them. All but the ids is the customer's own claim.
+
+    Attributes:
+        external_id: The channel's opaque id of the user.
+        name: What they call themselves; may be empty or hostile.
+        language: BCP 47 tag, or empty.
+    """
+
+    channel: str
+    external_id: str
+    name: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +244,7 @@ class ChannelCapabilities:
         replies_per_window: How many messages fit in that window; None = any.
         pulls: A bell rings and we fetch what is new.
         media: Pictures, voice and files can be carried.
+        edits: A line that was sent can be changed afterwards.
     """
 
     stores_in_database: bool = False
@@ -201,3 +255,4 @@ class ChannelCapabilities:
     replies_per_window: int | None = None
     pulls: bool = False
     media: bool = False
+    edits: bool = False
