@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
 import stat
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
 from bot.commands.serving import find_serving
+from bot.findings import Finding, State
 from bot.setting_rules import is_loopback
-from bot.settings import Settings, SettingsError
+from bot.settings import Settings, SettingsError, TelegramMode
 from desk.errors import DeskError
 from storage import migrate
 from storage.connect import open_readonly, sqlite_path
 from storage.locks import AlreadyServingError, SingleServeLock
 from storage.sqlite_engine import sqlite_module, wal_is_safe
 
+__all__ = ["Finding", "State", "check_all"]
+
 _GIB = 1024**3
 _LEAST_FREE = _GIB // 5
 _ENOUGH_FREE = 2 * _GIB
 _PACKAGES = (
+    "aiogram",
     "alembic",
     "argon2",
     "fastapi",
@@ -37,24 +41,6 @@ _PACKAGES = (
     "uvicorn",
 )
 _SECRETS = {"SHOP_SECRET": "shop_secret", "API_KEY": "api_key", "SESSION_SECRET": "session_secret"}
-
-
-class State(Enum):
-    """How something is: fine, off on purpose, worth a look, or to be mended."""
-
-    WELL = "well"
-    OFF = "off"
-    WATCH = "watch"
-    MEND = "mend"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report; ``mend`` says what to do, where there is something to do."""
-
-    state: State
-    what: str
-    mend: str = ""
 
 
 def check_all(load: Callable[[], Settings], unknown: Callable[[], tuple[str, ...]]) -> Iterator[Finding]:
@@ -74,6 +60,7 @@ def check_all(load: Callable[[], Settings], unknown: Callable[[], tuple[str, ...
     yield from _database(settings)
     yield _port(settings)
     yield _public_url(settings)
+    yield from _telegram(settings)
     yield from _off(settings)
 
 
@@ -230,11 +217,50 @@ def _public_url(settings: Settings) -> Finding:
     )
 
 
-def _off(settings: Settings) -> Iterator[Finding]:
+def _telegram(settings: Settings) -> Sequence[Finding]:
     if settings.telegram_token is None:
-        yield Finding(State.OFF, "Telegram: 没设令牌，关闭 off, no token is set")
-    else:
-        yield Finding(State.WATCH, "Telegram: 这个版本还没有接 not part of this version yet")
+        return [
+            Finding(
+                State.OFF,
+                "Telegram: 没设令牌，关闭 off, no token is set",
+                "想接 Telegram，到 @BotFather 建机器人，把令牌设为 HUIYIN_TELEGRAM_TOKEN。"
+                " To connect Telegram, make a bot with @BotFather and set HUIYIN_TELEGRAM_TOKEN.",
+            )
+        ]
+    return asyncio.run(_ask_telegram(settings, settings.telegram_token.get_secret_value()))
+
+
+async def _ask_telegram(settings: Settings, token: str) -> list[Finding]:
+    # Only here: nobody without a token has to wait for it to load.
+    from aiogram import Bot
+    from aiogram.client.session.aiohttp import AiohttpSession
+    from aiogram.client.telegram import TelegramAPIServer
+    from aiogram.utils.token import TokenValidationError
+
+    from bot.telegram.checkup import WantedSetup, check_telegram
+
+    session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_api))
+    try:
+        bot = Bot(token, session=session)
+    except TokenValidationError:
+        return [
+            Finding(
+                State.MEND,
+                "Telegram 令牌的写法不对 the token cannot be one",
+                "到 @BotFather 复制令牌，重新设置 HUIYIN_TELEGRAM_TOKEN。"
+                " Copy the token from @BotFather into HUIYIN_TELEGRAM_TOKEN.",
+            )
+        ]
+    wanted = WantedSetup(
+        settings.public_url, settings.telegram_mode is TelegramMode.WEBHOOK, settings.telegram_staff_chat
+    )
+    try:
+        return await check_telegram(bot, wanted, datetime.now(UTC))
+    finally:
+        await session.close()
+
+
+def _off(settings: Settings) -> Iterator[Finding]:
     if settings.nlu_url is None:
         yield Finding(State.OFF, "Rasa 理解服务: 关闭，用问答检索 off, the FAQ search understands")
     else:
