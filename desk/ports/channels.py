@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from desk.values import Case, ChannelCapabilities, Outgoing
+from desk.values import Case, ChannelCapabilities, Outgoing, SendRank
 
 if TYPE_CHECKING:
     from desk.ports.unit_of_work import UnitOfWork
@@ -30,12 +30,15 @@ class SendReceipt:
 class Pace(Protocol):
     """How fast a channel may be written to. Every call counts from its beginning to its answer and on."""
 
-    def room(self) -> int:
-        """How many calls may begin right now, over all recipients."""
+    def room(self, rank: SendRank = SendRank.FIRST) -> int:
+        """How many calls of that rank may begin right now, over all recipients.
+
+        What nobody waits for gets less room than there is, so that a reply need not wait for it.
+        """
         ...
 
     def held(self) -> Collection[str]:
-        """Recipients for whom no call may begin right now."""
+        """Recipients for whom no call may begin right now, because of limits or since one is under way."""
         ...
 
     def begin(self, recipient: str) -> None:
