@@ -100,6 +100,29 @@ def take_case(
     return case
 
 
+def hand_over(
+    unit: UnitOfWork, case: Case, conversation: Conversation, to: StaffMember, now: datetime
+) -> Case:
+    """Gives an open case to another person (转交), who has the word from here. The conversation is locked.
+
+    The customer is told who is there now. Raises ConflictError when the case is closed.
+    """
+    was_waiting = case.state is CaseState.WAITING
+    case = unit.cases.hand_over(case.id, to, now)
+    unit.timers.cancel(ALERT_TIMER, str(case.id))
+    reason = f"case {case.number} handed_over"
+    unit.conversations.set_speaker(conversation.id, Speaker.PERSON, reason, to.id, now)
+    sentence = wording.PERSON_JOINED if was_waiting else wording.PERSON_HANDED_OVER
+    told = Reply(sentence.format(name=to.name), author=Author.SYSTEM, speakers=prompts.ANYBODY, reason=reason)
+    # A case may come back to whom it had before; each time is told.
+    key = f"case:{case.id}:handed:{to.id}:{now.timestamp():.6f}"
+    unit.outbox.say(conversation, told, key, now)
+    unit.desk_events.add(
+        "case_handed_over", case.id, conversation.id, {"number": case.number, "to": to.name}, now
+    )
+    return case
+
+
 def reassure(unit: UnitOfWork, conversation: Conversation, now: datetime) -> None:
     """Tells a customer who writes while nobody has come that they are not forgotten.
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from desk.escalation import Escalation
-from desk.values import FaqEntry, Option, Order, Prompt, Reply, Speaker, Survey, Understanding
+from desk.values import Attachment, FaqEntry, Option, Order, Prompt, Reply, Speaker, Survey, Understanding
 
 
 class Action(StrEnum):
@@ -47,6 +47,8 @@ class Situation:
             yet: words that fit nothing else still belong to it.
         faq: Entries by internal id, for choices that were taken.
         case_number: Number of the open case; empty when there is none.
+        attachments: What came with the words, or instead of them.
+        group_id: The album that the message is a part of; empty when it stands alone.
     """
 
     text: str
@@ -64,6 +66,8 @@ class Situation:
     variables: Mapping[str, str]
     case_number: str
     now: datetime
+    attachments: tuple[Attachment, ...] = ()
+    group_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class Decision:
         opt_out: True = 退订, False = 恢复, None = no change.
         helped: The answer to 「解决了吗」 about case ``case_id``.
         back_to_bot: The customer no longer wants a person.
+        once: The replies are said once under this name in the whole conversation; empty = once to this
+            message.
     """
 
     action: Action
@@ -100,3 +106,4 @@ class Decision:
     helped: bool | None = None
     case_id: int | None = None
     back_to_bot: bool = False
+    once: str = ""

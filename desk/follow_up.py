@@ -121,23 +121,36 @@ class FollowUp:
     # --- Order links --------------------------------------------------------------------------------
 
     def bind(
-        self, unit: UnitOfWork, identity: Identity, conversation: Conversation, token_hash: str, now: datetime
+        self,
+        unit: UnitOfWork,
+        identity: Identity,
+        conversation: Conversation,
+        token_hash: str,
+        now: datetime,
+        asked_by: str = "",
     ) -> None:
         """Binds an order to the identity through its link and says so in the conversation.
 
         The conversation must be locked. The identity joins the contact of that buyer only if its own
         contact has no other buyer; phone and name never merge.
+
+        Args:
+            asked_by: What makes this asking another than the one before, where the channel does not show
+                earlier lines to who opens the link again; empty = the same link is answered once.
         """
+        asked = f"link:{token_hash[:24]}"
+        if asked_by:
+            asked += f":{asked_by}"
         link = unit.orders.find_link(token_hash)
         if link is None:
-            self._tell(unit, conversation, wording.LINK_UNKNOWN, f"link:{token_hash[:24]}:unknown", now)
+            self._tell(unit, conversation, wording.LINK_UNKNOWN, f"{asked}:unknown", now)
             return
         order_id, bound_to, expires_at = link
         if bound_to is not None and bound_to != identity.id:
-            self._tell(unit, conversation, wording.LINK_OF_ANOTHER, f"link:{token_hash[:24]}:other", now)
+            self._tell(unit, conversation, wording.LINK_OF_ANOTHER, f"{asked}:other", now)
             return
         if bound_to is None and expires_at <= now:
-            self._tell(unit, conversation, wording.LINK_UNKNOWN, f"link:{token_hash[:24]}:expired", now)
+            self._tell(unit, conversation, wording.LINK_UNKNOWN, f"{asked}:expired", now)
             return
         if bound_to is None:
             # Joining touches all orders of the buyer, so it comes before one of them is locked.
@@ -151,7 +164,7 @@ class FollowUp:
         if unit.identities.record_consent(identity.id, wording.CONSENT_VERSION, now):
             sentence += "\n" + wording.CONSENT
         # The same link opened again by the same identity: same key, so nothing is said twice.
-        key = f"link:{token_hash[:24]}:bound:{identity.id}:{wording.CONSENT_VERSION}"
+        key = f"{asked}:bound:{identity.id}:{wording.CONSENT_VERSION}"
         self._tell(unit, conversation, sentence, key, now)
 
     def _join_buyer(self, unit: UnitOfWork, identity: Identity, order: Order, now: datetime) -> None:

@@ -9,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from desk import order_answers, survey, wording
+from desk import media, order_answers, survey, wording
 from desk.decision import Action, Decision, Situation
 from desk.escalation import Escalation, Offer, is_angry, reason_for_rating, reason_to_escalate
-from desk.prompts import ANYBODY, WHILE_WAITING, person_offer, rating_prompt, say
+from desk.prompts import (
+    ANYBODY,
+    WHILE_WAITING,
+    comment_prompt,
+    person_offer,
+    quick_questions,
+    rating_prompt,
+    say,
+)
 from desk.values import (
     CaseReason,
     FaqEntry,
@@ -70,7 +78,53 @@ _QUESTION_ENDS = ("吗", "么", "呢", "没到", "没发")
 def decide(situation: Situation) -> Decision:
     """Decides what to do with one message."""
     decision = _decide(situation)
+    if situation.attachments and decision.replies and (decision.action is Action.ANSWER or decision.missed):
+        # The answer goes by the words alone, and says so.
+        said = media.beside_words(decision.replies[0], situation.attachments)
+        decision = replace(decision, replies=(said, *decision.replies[1:]))
     return replace(decision, angry=is_angry(situation.text))
+
+
+def greet(entries: Sequence[FaqEntry], variables: Mapping[str, str]) -> Reply:
+    """The greeting of somebody who starts, with the quick questions to choose from."""
+    prompt = quick_questions(entries)
+    text = fill(wording.GREETING, variables)
+    if prompt is not None:
+        text += "\n" + wording.GREETING_CHOICES
+    return say(text, "greeting", prompt)
+
+
+def decide_edit(situation: Situation, before: str) -> Decision:
+    """Decides what an edited message changes: it may stop surveys or call a person, nothing else.
+
+    What was said is not answered twice, so an edit gets no answer, choice or survey of its own. It is
+    heard where not hearing it would do harm: 退订, and words that bring a person.
+
+    Args:
+        situation: Of the new words.
+        before: The words of the version before; what they called for already happened.
+    """
+    text = situation.text
+    kept = Decision(Action.NONE, "edited", misses=situation.misses)
+    if asks_to_stop(text):
+        if asks_to_stop(before):
+            return kept
+        return replace(
+            kept,
+            reason="opt_out",
+            replies=(say(wording.OPTED_OUT, "opt_out", speakers=ANYBODY),),
+            opt_out=True,
+        )
+    kept = replace(kept, angry=is_angry(text) and not is_angry(before))
+    # Anger that was there before the edit is not anger shown a second time.
+    angered_at = None if is_angry(before) else situation.angered_at
+    escalation = reason_to_escalate(text, angered_at, situation.now)
+    called = reason_to_escalate(before, None, situation.now)
+    if not isinstance(escalation, Escalation) or isinstance(called, Escalation):
+        return kept
+    if situation.speaker is Speaker.BOT:
+        return replace(_call_person(escalation, situation), angry=kept.angry)
+    return replace(kept, escalation=escalation)
 
 
 def _decide(situation: Situation) -> Decision:
@@ -85,6 +139,8 @@ def _decide(situation: Situation) -> Decision:
         )
     if situation.speaker is not Speaker.BOT:
         return _decide_beside_a_person(situation)
+    if media.says_nothing_else(situation):
+        return media.thank(situation)
     chosen = _chosen_option(situation)
     if chosen is not None:
         return _take_choice(situation, *chosen)
@@ -124,6 +180,8 @@ def _decide_beside_a_person(situation: Situation) -> Decision:
     if tapped is not None:
         # A button says what it means whoever has the word; only typed digits belong to the person.
         return tapped
+    if media.says_nothing_else(situation):
+        return media.keep_beside_a_person(situation)
     if waiting and declines_person(situation.text):
         return Decision(
             Action.NONE, "changed_mind", (say(wording.BACK_TO_BOT, "changed_mind"),), back_to_bot=True
@@ -257,12 +315,11 @@ def _take_rating(situation: Situation, asked: Survey, rating: int) -> Decision:
             rating=rating,
             survey_done=True,
         )
-    prompt = Prompt(PromptKind.SURVEY_COMMENT, (Option(wording.NO_COMMENT, "0", "no_comment"),), asked.id)
     sentence = wording.SURVEY_COMMENT.format(rating=rating)
     return Decision(
         Action.ASK,
         "survey_rating",
-        (say(sentence, "survey_comment_asked", prompt),),
+        (say(sentence, "survey_comment_asked", comment_prompt(asked.id)),),
         survey_id=asked.id,
         rating=rating,
     )

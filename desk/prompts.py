@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from desk import wording
-from desk.values import Option, Prompt, PromptKind, Reply, Speaker
+from desk.values import FaqEntry, Option, Prompt, PromptKind, Reply, Speaker
 
 ANYBODY = frozenset(Speaker)
 WHILE_WAITING = frozenset({Speaker.WAITING})
@@ -18,6 +20,20 @@ def rating_prompt(survey_id: int) -> Prompt:
         ),
         survey_id,
     )
+
+
+def comment_prompt(survey_id: int) -> Prompt:
+    """The prompt for words after a rating."""
+    return Prompt(PromptKind.SURVEY_COMMENT, (Option(wording.NO_COMMENT, "0", "no_comment"),), survey_id)
+
+
+def quick_questions(entries: Sequence[FaqEntry]) -> Prompt | None:
+    """The questions that are offered before anything is asked, about no message; None without any."""
+    options = tuple(
+        Option(entry.question, str(position), f"faq:{entry.id}")
+        for position, entry in enumerate((entry for entry in entries if entry.quick), start=1)
+    )
+    return Prompt(PromptKind.CHOICE, options) if options else None
 
 
 def helped_prompt(case_id: int) -> Prompt:

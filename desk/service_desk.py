@@ -3,91 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from desk import case_opening, follow_up, policy, survey
-from desk.decision import Action, Decision, Situation, Tap
-from desk.errors import ConflictError, NotFoundError, StorageUnavailableError
+from desk import sending
+from desk.errors import NotFoundError, StorageUnavailableError
 from desk.follow_up import FollowUp
+from desk.intake import Accepted, Intake, RawInput, hash_bytes
+from desk.message_taking import Incoming, MessageTaking
 from desk.ports import SentimentScorer, StaffNotifier, Transactions, Understander, UnitOfWork
+from desk.sending import Sending
 from desk.settings import DeskSettings
+from desk.timers import RETENTION_TIMER, Timers
 from desk.values import (
+    ChannelUser,
     Conversation,
     Delivery,
     FaqBook,
-    Feedback,
     Message,
     OrderEvent,
     Outgoing,
-    OutgoingKind,
-    PromptKind,
-    Sentiment,
-    Speaker,
-    Survey,
     Timer,
     Understanding,
 )
 
+__all__ = ["RETENTION_TIMER", "Accepted", "ChatOpened", "Incoming", "RawInput", "ServiceDesk", "hash_bytes"]
+
 _log = logging.getLogger(__name__)
 
 WEB_CHAT = "webchat"
-RETENTION_TIMER = "retention"
-_RETENTION_EVERY = timedelta(hours=24)
-_RETENTION_BATCH = 500
-_ORDERS_KNOWN = 10
-_STILL_TALKING = timedelta(minutes=10)
-# A message of unknown outcome is not among them: who presses its button has it.
-_NEVER_LEFT = frozenset({Delivery.WITHHELD, Delivery.UNREACHABLE, Delivery.DEAD})
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """One message of a customer as a channel understood its own format.
-
-    Attributes:
-        external_id: The channel's id of the message, unique within the channel.
-        revision: 0, or a number that rises with each edit.
-        button_id: The opaque id of a pressed button, or None for typed words.
-        received_at: When it came in; what it means is judged by then, however late it is worked.
-    """
-
-    identity_id: int
-    external_id: str
-    text: str
-    received_at: datetime
-    revision: int = 0
-    client_msg_id: str | None = None
-    button_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RawInput:
-    """Bytes that an edge wants stored before it acknowledges them.
-
-    Attributes:
-        source: Which edge (``webchat``, ``orders``, ``telegram``).
-        source_key: The sender's own id of it, unique within the source.
-        body_hash: SHA-256 of the body, hex.
-    """
-
-    source: str
-    source_key: str
-    body_hash: str
-    lane: str
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Raw input is on disk. ``duplicate`` = it was before; ``received_at`` is the first time."""
-
-    received_at: datetime
-    duplicate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +59,13 @@ class ServiceDesk:
     ) -> None:
         self._transactions = transactions
         self._understander = understander
-        self._scorer = scorer
-        self._notifier = notifier
         self._settings = settings
         self._clock = clock
         self._follow_up = FollowUp(settings)
+        self._intake = Intake(transactions, clock)
+        self._taking = MessageTaking(notifier, self._follow_up, settings)
+        self._sending = Sending(self._follow_up, clock)
+        self._timers = Timers(transactions, scorer, notifier, self._follow_up, settings)
         self._faq = FaqBook(-1, ())
 
     # --- Edges --------------------------------------------------------------------------------------
@@ -128,8 +77,33 @@ class ServiceDesk:
             ConflictError: The same key came before with another body.
             StorageUnavailableError: It was not stored; the sender must try again.
         """
-        now = self._clock()
-        return await self._transactions.write(lambda unit: _store(unit, raw, now), shared=True)
+        return await self._intake.accept(raw)
+
+    async def accept_batch(
+        self,
+        inputs: Sequence[RawInput],
+        undecodable: Sequence[tuple[RawInput, str]] = (),
+        bookmark: tuple[str, str] | None = None,
+    ) -> int:
+        """Stores a batch and where its reader stands in one transaction; returns after it is on disk.
+
+        What is on record already under the same source, key and body is passed over.
+
+        Args:
+            undecodable: What nobody can read, each with the reason; stored as dead letters at once.
+            bookmark: Name and new value of the reader's bookmark.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            StorageUnavailableError: Nothing was stored, the bookmark included.
+        """
+        return await self._intake.accept_batch(inputs, undecodable, bookmark)
+
+    async def find_bookmark(self, name: str) -> str | None:
+        """Where the reader of that name stands, or None when it never stood anywhere."""
+        return await self._intake.find_bookmark(name)
 
     async def open_chat(
         self, client_session_hash: str, new_session: str, order_token_hash: str | None
@@ -207,22 +181,7 @@ class ServiceDesk:
             ConflictError: One of the ids came before with another body.
             StorageUnavailableError: It was not stored.
         """
-        now = self._clock()
-        body_hash = hash_bytes(raw)
-
-        def work(unit: UnitOfWork) -> Accepted:
-            first: datetime | None = None
-            for scope, key in (("webhook", webhook_id), ("event", event.id)):
-                known = unit.orders.remember_event(scope, key, body_hash, now)
-                if known is not None and known.body_hash != body_hash:
-                    raise ConflictError(f"{scope} id is known with another body")
-                if known is not None:
-                    first = known.received_at if first is None else min(first, known.received_at)
-            lane = f"order:{event.order.external_id}"
-            added = unit.inbox.add("orders", event.id, body_hash, lane, raw, now)
-            return Accepted(first or now, duplicate=first is not None or added is None)
-
-        return await self._transactions.write(work, shared=True)
+        return await self._intake.accept_order_event(webhook_id, event, raw)
 
     async def order_links(self, external_id: str) -> str:
         """The token of the order's current unused link.
@@ -253,12 +212,16 @@ class ServiceDesk:
             complete: Called last inside the transaction, to mark the inbox item done. Whatever it
                 raises rolls everything back.
         """
-        understanding = await self.understand(incoming.text)
+        understanding = Understanding("none")
+        if incoming.starts:
+            await self._current_faq()
+        elif incoming.text.strip():
+            understanding = await self.understand(incoming.text)
         now = self._clock()
         faq = self._faq
 
         def work(unit: UnitOfWork) -> None:
-            self._decide_and_store(unit, incoming, understanding, faq, now)
+            self._taking.take(unit, incoming, understanding, faq, now)
             complete(unit)
 
         # Not shared: a batch of decisions would keep the next acknowledgement waiting for all of them.
@@ -281,139 +244,45 @@ class ServiceDesk:
             self._faq = await self._transactions.read(lambda unit: unit.faq.book())
         return self._faq
 
-    def _decide_and_store(
-        self, unit: UnitOfWork, incoming: Incoming, understanding: Understanding, faq: FaqBook, now: datetime
+    async def hear_reachability(
+        self, user: ChannelUser, reachable: bool, why: str, complete: Callable[[UnitOfWork], Any]
     ) -> None:
-        conversation = unit.conversations.lock_of_identity(incoming.identity_id)
-        message = unit.conversations.add_incoming(
-            conversation,
-            incoming.external_id,
-            incoming.revision,
-            incoming.text,
-            incoming.client_msg_id,
-            incoming.received_at,
-        )
-        if message is None:
-            return
-        unit.identities.wrote(incoming.identity_id, now)
-        if incoming.revision > 0:
-            # An edit corrects the record; it is never answered a second time.
-            unit.conversations.set_outcome(message.id, "edited", understanding, Action.NONE.value)
-            return
-        situation = self._situation(unit, incoming, conversation, message, understanding, faq, now)
-        decision = policy.decide(situation)
-        self._carry_out(unit, decision, conversation, message, now)
-        unit.conversations.set_outcome(message.id, decision.reason, understanding, decision.action.value)
+        """The channel tells that a user blocked us, or let us in again. Who never wrote is nobody to us.
 
-    def _situation(
-        self,
-        unit: UnitOfWork,
-        incoming: Incoming,
-        conversation: Conversation,
-        message: Message,
-        understanding: Understanding,
-        faq: FaqBook,
-        now: datetime,
-    ) -> Situation:
-        tap = _find_tap(unit, incoming.button_id, conversation)
-        newest = unit.conversations.find_newest_sent(conversation.id, message.id, incoming.received_at)
-        prompt = newest.prompt if newest is not None else None
-        about = tap.prompt if tap is not None else prompt
-        asked: Survey | None = None
-        if follow_up.survey_prompt(about) and about is not None and about.subject_id is not None:
-            found = unit.surveys.get(about.subject_id)
-            asked = found if survey.may_still_answer(found, now) else None
-        elif conversation.speaker is Speaker.WAITING:
-            asked = next(
-                (
-                    rated
-                    for rated in unit.surveys.find_open_of_conversation(conversation.id)
-                    if rated.rating is not None and rated.comment is None
-                ),
-                None,
-            )
-        lately = unit.surveys.find_answered_since(conversation.id, now - _STILL_TALKING)
-        open_case = unit.cases.find_open(conversation.id) if conversation.speaker is not Speaker.BOT else None
-        return Situation(
-            text=incoming.text,
-            tap=tap,
-            speaker=conversation.speaker,
-            misses=conversation.misses,
-            angered_at=conversation.angered_at,
-            message_id=message.id,
-            prompt=prompt,
-            survey=asked,
-            lately_answered=lately[0] if lately else None,
-            orders=unit.orders.find_of_identity(incoming.identity_id, _ORDERS_KNOWN),
-            faq={entry.id: entry for entry in faq.entries},
-            understanding=understanding,
-            variables=self._settings.variables,
-            case_number=open_case.number if open_case is not None else "",
-            now=incoming.received_at,
-        )
+        Args:
+            why: The channel's own constant word for it; never the user's words.
+            complete: Called last inside the transaction.
+        """
+        now = self._clock()
 
-    def _carry_out(
-        self,
-        unit: UnitOfWork,
-        decision: Decision,
-        conversation: Conversation,
-        message: Message,
-        now: datetime,
-    ) -> None:
-        angered_at = message.created_at if decision.angry else conversation.angered_at
-        unit.conversations.set_state(conversation.id, misses=decision.misses, angered_at=angered_at)
-        if decision.opt_out is not None:
-            identity = unit.identities.get(conversation.identity_id)
-            if decision.opt_out:
-                self._follow_up.opt_out(unit, identity, conversation, now)
-            else:
-                unit.identities.set_opted_out(identity.id, None)
-        self._follow_up.store_answer(unit, decision, conversation, message.id, now)
-        if decision.helped is not None and decision.case_id is not None:
-            unit.cases.set_helped(decision.case_id, decision.helped, now)
-        if decision.missed:
-            unit.faq.record_miss(conversation.id, message.id, message.text, now)
-        elif decision.rejected_question_id is not None:
-            question = unit.conversations.get_message(decision.rejected_question_id)
-            unit.faq.record_miss(conversation.id, question.id, question.text, now)
-        if decision.back_to_bot:
-            case_opening.withdraw(unit, conversation, now)
-        number = ""
-        if decision.escalation is not None:
-            case, _ = case_opening.open_case(unit, self._notifier, conversation, decision.escalation, now)
-            number = case.number
-        elif conversation.speaker is Speaker.WAITING and not decision.replies:
-            case_opening.reassure(unit, conversation, now)
-        if decision.escalation is not None or conversation.speaker is not Speaker.BOT:
-            unit.desk_events.add("message", None, conversation.id, {"message_id": message.id}, now)
-        for position, reply in enumerate(decision.replies):
-            if number:
-                # Only the sentences of a handoff name the case; in others the braces may be the shop's own.
-                reply = replace(reply, text=reply.text.replace("{number}", number))
-            unit.outbox.say(conversation, reply, f"reply:{message.id}:{position}", now)
+        def work(unit: UnitOfWork) -> None:
+            identity = unit.identities.find(user.channel, user.external_id)
+            if identity is not None:
+                conversation = unit.conversations.lock_of_identity(identity.id)
+                if not reachable:
+                    sending.mark_unreachable(unit, conversation, why, now)
+                elif not unit.identities.get(identity.id).reachable:
+                    unit.identities.mark_reachable(identity.id, now)
+                    sending.tell_reachability(unit, conversation, now, reachable=True)
+            complete(unit)
+
+        await self._transactions.write(work)
 
     # --- Sending ------------------------------------------------------------------------------------
 
     def why_withhold(self, unit: UnitOfWork, outgoing: Outgoing, conversation: Conversation) -> str | None:
         """The guard, asked again when a message is about to leave; None = it may."""
-        if outgoing.speakers and conversation.speaker not in outgoing.speakers:
-            return f"speaker_is_{conversation.speaker.value}"
-        if outgoing.kind is OutgoingKind.SURVEY:
-            return self._follow_up.why_withhold(unit, outgoing, conversation, self._clock())
-        return None
+        return self._sending.why_withhold(unit, outgoing, conversation)
+
+    def delivered(self, unit: UnitOfWork, outgoing: Outgoing, now: datetime) -> None:
+        """Draws the consequences of a message that was sent; called after ``mark_sent``."""
+        self._sending.delivered(unit, outgoing, now)
 
     def not_delivered(
         self, unit: UnitOfWork, outgoing: Outgoing, delivery: Delivery, why: str, now: datetime
     ) -> None:
         """Draws the consequences of a message that ended other than sent; its conversation is locked."""
-        if delivery is Delivery.UNREACHABLE and outgoing.conversation_id is not None:
-            conversation = unit.conversations.get(outgoing.conversation_id)
-            if unit.identities.get(conversation.identity_id).reachable:
-                unit.identities.mark_unreachable(conversation.identity_id, why, now)
-            for asked in unit.surveys.find_open_of_conversation(conversation.id):
-                unit.timers.cancel(follow_up.REMINDER_TIMER, str(asked.id))
-        if outgoing.kind is OutgoingKind.SURVEY:
-            self._follow_up.not_delivered(unit, outgoing, delivery, why, now)
+        self._sending.not_delivered(unit, outgoing, delivery, why, now)
 
     # --- Timers -------------------------------------------------------------------------------------
 
@@ -426,16 +295,11 @@ class ServiceDesk:
         Raises:
             UnderstandingError: The scorer failed; the timers are tried again later.
         """
-        scored: dict[int, tuple[str, Sentiment]] = {}
-        for timer in timers:
-            if timer.kind == follow_up.SCORE_TIMER:
-                feedback = await self._get_feedback(int(timer.key))
-                if feedback.comment is not None:
-                    scored[timer.id] = (feedback.comment, await self._scorer.score(feedback.comment))
-        return scored
+        return await self._timers.prepare(timers)
 
-    async def _get_feedback(self, feedback_id: int) -> Feedback:
-        return await self._transactions.read(lambda unit: unit.surveys.get_feedback(feedback_id))
+    def lock_for_timers(self, unit: UnitOfWork, timers: Iterable[Timer]) -> None:
+        """Locks every conversation that firing these timers will touch, in id order."""
+        self._timers.lock_for(unit, timers)
 
     def fire_timers(
         self, unit: UnitOfWork, timers: Sequence[Timer], prepared: Mapping[int, Any], now: datetime
@@ -444,100 +308,4 @@ class ServiceDesk:
 
         ``lock_for_timers`` was called before in the same transaction.
         """
-        for timer in timers:
-            self._fire(unit, timer, prepared, now)
-            unit.timers.finish(timer)
-
-    def lock_for_timers(self, unit: UnitOfWork, timers: Iterable[Timer]) -> None:
-        """Locks every conversation that firing these timers will touch, in id order."""
-        touched: set[int] = set()
-        for timer in timers:
-            found: int | None = None
-            if timer.kind in {follow_up.DUE_TIMER, follow_up.REMINDER_TIMER, follow_up.EXPIRY_TIMER}:
-                found = self._follow_up.conversation_of(unit, timer)
-            elif timer.kind == case_opening.ALERT_TIMER:
-                found = unit.cases.get(int(timer.key)).conversation_id
-            if found is not None:
-                touched.add(found)
-        for conversation_id in sorted(touched):
-            unit.conversations.lock(conversation_id)
-
-    def _fire(self, unit: UnitOfWork, timer: Timer, prepared: Mapping[int, Any], now: datetime) -> None:
-        if timer.kind == follow_up.DUE_TIMER:
-            self._follow_up.fire_due(unit, timer, now)
-        elif timer.kind == follow_up.REMINDER_TIMER:
-            self._follow_up.fire_reminder(unit, timer, now)
-        elif timer.kind == follow_up.EXPIRY_TIMER:
-            self._follow_up.fire_expiry(unit, timer, now)
-        elif timer.kind == follow_up.SCORE_TIMER:
-            self._store_score(unit, timer, prepared, now)
-        elif timer.kind == case_opening.ALERT_TIMER:
-            self._repeat_alert(unit, timer, now)
-        elif timer.kind == RETENTION_TIMER:
-            self._apply_retention(unit, timer, now)
-        else:
-            raise NotFoundError(f"timer kind {timer.kind}")
-
-    def _store_score(
-        self, unit: UnitOfWork, timer: Timer, prepared: Mapping[int, Any], now: datetime
-    ) -> None:
-        if timer.id not in prepared:
-            return
-        comment, sentiment = prepared[timer.id]
-        if unit.surveys.set_sentiment(int(timer.key), comment, sentiment):
-            unit.desk_events.add("feedback", None, None, {"feedback_id": int(timer.key)}, now)
-        else:
-            # The customer changed the comment meanwhile: score what it says now.
-            unit.timers.set(follow_up.SCORE_TIMER, timer.key, now, {})
-
-    def _repeat_alert(self, unit: UnitOfWork, timer: Timer, now: datetime) -> None:
-        case = unit.cases.get(int(timer.key))
-        if case.taken_at is None and case.closed_at is None:
-            conversation = unit.conversations.get(case.conversation_id)
-            case_opening.alert(unit, self._notifier, case, conversation, int(timer.payload["rung"]), now)
-
-    def _apply_retention(self, unit: UnitOfWork, timer: Timer, now: datetime) -> None:
-        deleted = unit.contact_data.apply_retention(
-            now,
-            self._settings.raw_retention,
-            self._settings.key_retention,
-            self._settings.conversation_retention,
-            _RETENTION_BATCH,
-        )
-        # A full batch means that there is more: go on in a minute instead of holding the writer long.
-        more = any(count >= _RETENTION_BATCH for count in deleted.values())
-        unit.timers.set(
-            RETENTION_TIMER, timer.key, now + (timedelta(minutes=1) if more else _RETENTION_EVERY), {}
-        )
-
-
-def hash_bytes(body: bytes) -> str:
-    """SHA-256 of a body, hex: how input is recognised as the same."""
-    return hashlib.sha256(body).hexdigest()
-
-
-def _store(unit: UnitOfWork, raw: RawInput, now: datetime) -> Accepted:
-    for known in unit.inbox.find_keys(raw.source, raw.source_key, raw.lane):
-        if known.body_hash != raw.body_hash:
-            raise ConflictError("the same id came before with another text")
-        return Accepted(known.received_at, duplicate=True)
-    unit.inbox.add(raw.source, raw.source_key, raw.body_hash, raw.lane, raw.raw, now)
-    return Accepted(now, duplicate=False)
-
-
-def _find_tap(unit: UnitOfWork, button_id: str | None, conversation: Conversation) -> Tap | None:
-    if button_id is None:
-        return None
-    found = unit.conversations.find_option(button_id)
-    if found is None or found[0].conversation_id != conversation.id or found[0].prompt is None:
-        return Tap(None, None)
-    message, option = found
-    prompt = message.prompt
-    if prompt is None or message.delivery in _NEVER_LEFT:
-        return Tap(None, None)
-    newest = unit.conversations.find_newest_prompt(conversation.id)
-    lasts = prompt.kind is PromptKind.SURVEY_RATING or option.value == "person"
-    if not lasts and (newest is None or newest.id != message.id):
-        # Anything but a rating or a person is taken while it is the newest thing asked, not days later.
-        return Tap(None, None)
-    return Tap(prompt, option)
+        self._timers.fire(unit, timers, prepared, now)

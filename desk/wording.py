@@ -5,15 +5,38 @@ Warm and short, never blaming. Braces are filled by ``str.format`` with names li
 
 from __future__ import annotations
 
-from desk.values import OrderStatus
+from desk.values import AttachmentKind, OrderStatus
 
 GREETING = "您好，我是{shop_name}的机器人客服，全天都在。想问什么直接打字就好；要找真人，随时发「转人工」。"
+GREETING_CHOICES = "大家常问这些，点一下，或者回复数字："
 
 CHOICES = "您是想问下面哪一个？点一下，或者回复数字。"
 CHOICE_PERSON = "都不是，转人工"
 NOT_UNDERSTOOD = "抱歉，这个我还不太懂，不想乱答耽误您。您换个说法试试，或者发「转人工」找客服。"
 LOST_TWICE = "抱歉，连着没能帮上您。要不要请一位客服来看看？"
 EMPTY = "我没看到文字内容，您可以再发一次，或者发「转人工」找客服。"
+
+MEDIA_NAMES = {
+    AttachmentKind.PHOTO: "图片",
+    AttachmentKind.VIDEO: "视频",
+    AttachmentKind.VOICE: "语音",
+    AttachmentKind.AUDIO: "音频",
+    AttachmentKind.DOCUMENT: "文件",
+    AttachmentKind.STICKER: "表情",
+    AttachmentKind.LOCATION: "位置",
+    AttachmentKind.CONTACT_CARD: "名片",
+    AttachmentKind.OTHER: "内容",
+}
+"""{what} in the sentences below."""
+MEDIA_RECEIVED = (
+    "您发的{what}收到了，已经留好，客服能看到。我是机器人，看不懂{what}，"
+    "请用文字说说是什么事，或者发「转人工」找客服。"
+)
+STICKER_RECEIVED = "收到您的表情啦～有什么想问的直接打字就好，要找真人随时发「转人工」。"
+MEDIA_BESIDE_WORDS = "（您发的{what}我看不懂，已经留好，客服能看到。）"
+MEDIA_AS_COMMENT = "{what}收到了，谢谢您，客服能看到。还想说两句就直接打字，没有的话点「没有了」。"
+MEDIA_ASK_RATING = "{what}收到了，谢谢您，客服能看到。方便的话再给个 1～5 的分数；有别的事直接打字就好。"
+MEDIA_AFTER_LOW_RATING = "{what}收到了，客服接入就能看到。方便的话，再用文字说说哪里没做好？"
 
 OFFER_AFTER_ANGER = "让您不愉快了，很抱歉。要不要我请一位客服来处理？"
 OFFER_YES = "好，转人工"
@@ -34,11 +57,13 @@ STILL_WAITING = (
 )
 BACK_TO_BOT = "好的，已取消转接。我继续为您服务，有需要随时发「转人工」。"
 PERSON_JOINED = "客服 {name} 已接入，为您服务"
+PERSON_HANDED_OVER = "已为您转给客服 {name}，之前的内容都在，您不用重说"
 PERSON_LEFT = "客服 {name} 已结束本次服务"
 CASE_CLOSED = "感谢您的耐心。这次的问题解决了吗？"
 HELPED_YES = "解决了"
 HELPED_NO = "还没解决"
 HELPED_THANKS = "太好了，谢谢您告诉我们！有需要随时来。"
+CORRECTION = "更正：{text}"
 LATE_TAP = "这个按钮已经过期了，没有产生任何改动。您可以直接打字告诉我。"
 
 ORDER_BOUND = "已关联您的订单 {order}，可以直接问「查订单」「查物流」。"

@@ -86,7 +86,7 @@ def from_inbox(source_key: str, body: bytes, received_at: datetime) -> Incoming:
     identity_id, _, _ = source_key.partition(":")
     message = read_message(body)
     return Incoming(
-        identity_id=int(identity_id),
+        who=int(identity_id),
         external_id=source_key,
         text=message.text,
         received_at=received_at,

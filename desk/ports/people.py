@@ -75,6 +75,10 @@ class IdentityStore(Protocol):
 
     def mark_unreachable(self, identity_id: int, reason: str, now: datetime) -> None: ...
 
+    def mark_reachable(self, identity_id: int, now: datetime) -> None:
+        """The channel tells that the customer let us in again, without having written."""
+        ...
+
     def set_opted_out(self, identity_id: int, at: datetime | None) -> None: ...
 
     def record_consent(self, identity_id: int, version: str, now: datetime) -> bool:
@@ -147,7 +151,7 @@ class ConversationStore(Protocol):
     def find_newest_sent(
         self, conversation_id: int, before_message_id: int, written_by: datetime
     ) -> Message | None:
-        """The line of highest ``seq`` before that message, whoever wrote it.
+        """The line of highest ``seq`` before that message, whoever wrote it; what edits another is none.
 
         Args:
             written_by: Lines written later do not count, so that what was said before them is understood
@@ -156,6 +160,14 @@ class ConversationStore(Protocol):
         ...
 
     def get_message(self, message_id: int) -> Message: ...
+
+    def find_versions(self, message_id: int) -> Sequence[Message]:
+        """Every stored version of this customer's message, itself included, by rising revision."""
+        ...
+
+    def find_staff_lines(self, conversation_id: int, staff_id: int, client_msg_id: str) -> Sequence[Message]:
+        """The line that this person said under that id of theirs, then what corrected it, oldest first."""
+        ...
 
     def find_newest_prompt(self, conversation_id: int) -> Message | None:
         """The sent line with a prompt that has the highest ``seq``."""
