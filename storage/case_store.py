@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -27,8 +29,9 @@ def case_number(case_id: int) -> str:
 class SqlCaseStore:
     """Cases as rows.
 
-    Opening, joining, taking and closing write themselves into the case's history (``opened``,
-    ``joined``, ``taken``, ``closed``, ``helped``, ``note``); ``record`` is for everything else.
+    Opening, joining, taking, handing over and closing write themselves into the case's history
+    (``opened``, ``joined``, ``taken``, ``handed_over``, ``closed``, ``helped``, ``note``); ``record`` is for
+    everything else.
     """
 
     def __init__(self, session: Session) -> None:
@@ -116,6 +119,53 @@ class SqlCaseStore:
         row.taken_at = now
         self.record(case_id, "taken", "", staff.id, now)
         return self._to_case(row)
+
+    def hand_over(self, case_id: int, to: StaffMember, now: datetime) -> Case:
+        """Gives an open case to that person, whoever had it; to whom it is already with nothing changes.
+
+        The history's ``handed_over`` names the person who has it now, and in ``detail`` who had it.
+
+        Raises:
+            ConflictError: It is closed.
+            NotFoundError: There is no such case.
+        """
+        row = self._lock(case_id)
+        if row.state == CaseState.CLOSED:
+            raise ConflictError(f"{case_number(case_id)} is closed")
+        if row.state == CaseState.WITH_PERSON and row.staff_id == to.id:
+            return self._to_case(row)
+        before = self._to_case(row).staff_name
+        row.state = CaseState.WITH_PERSON
+        row.staff_id = to.id
+        row.taken_at = row.taken_at or now
+        self.record(case_id, "handed_over", before or "", to.id, now)
+        return self._to_case(row)
+
+    def count_notes(self, case_id: int) -> int:
+        """Counts the notes that staff left for each other."""
+        return self._session.exec(
+            select(func.count())
+            .select_from(CaseEventRow)
+            .where(col(CaseEventRow.case_id) == case_id, col(CaseEventRow.kind) == "note")
+        ).one()
+
+    def find_all_open(self, limit: int) -> Sequence[Case]:
+        """Returns open cases, the longest open first."""
+        rows = self._session.execute(
+            select(CaseRow, StaffRow.name)
+            .outerjoin(StaffRow, col(StaffRow.id) == col(CaseRow.staff_id))
+            .where(col(CaseRow.state) != CaseState.CLOSED)
+            .order_by(col(CaseRow.opened_at), col(CaseRow.id))
+            .limit(limit)
+            .execution_options(populate_existing=True)
+        )
+        return [to_case(row, staff_name) for row, staff_name in rows]
+
+    def count_waiting(self) -> int:
+        """Counts open cases that nobody has taken."""
+        return self._session.exec(
+            select(func.count()).select_from(CaseRow).where(col(CaseRow.state) == CaseState.WAITING)
+        ).one()
 
     def close(self, case_id: int, staff: StaffMember | None, reason: str, now: datetime) -> Case:
         """Closes the case; a closed one stays as it is.

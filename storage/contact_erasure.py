@@ -8,7 +8,6 @@ the WAL; on PostgreSQL they go with the next vacuum.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from secrets import token_urlsafe
@@ -21,7 +20,7 @@ from sqlmodel import Session
 from desk.case_opening import ALERT_TIMER
 from desk.errors import NotFoundError
 from desk.follow_up import DUE_TIMER, ERASED_BUYER, EXPIRY_TIMER, REMINDER_TIMER, SCORE_TIMER
-from desk.values import CaseState, Delivery, OutgoingKind, SkipReason, Speaker, SurveyState
+from desk.values import CaseState, Delivery, SkipReason, Speaker, SurveyState
 from storage.case_store import case_number
 from storage.desk_event_store import SqlDeskEventStore
 from storage.statements import AnyRow, change
@@ -38,6 +37,7 @@ from storage.tables.people import (
     MESSAGES,
     SPEAKER_CHANGES,
 )
+from storage.tables.rooms import ROOM_LINES, ROOM_THREADS
 from storage.tables.staff import DESK_EVENTS
 from storage.tables.work import INBOX, LANES, OUTBOX, TIMERS, InboxState, TimerState
 
@@ -100,6 +100,7 @@ class _Erasure:
         self._clear_talk()
         self._clear_feedback()
         self._clear_lanes()
+        self._clear_rooms()
         self._clear_orders()
         self._clear_person()
 
@@ -206,26 +207,32 @@ class _Erasure:
                 ),
                 delivery=after.value,
             )
-        self._change(OUTBOX, ours, recipient=ERASED, text="", payload={}, provider_id="", error=ERASED)
-        alerts = self._alerts()
-        unsent = OUTBOX.c.state.in_((Delivery.QUEUED.value, Delivery.DEAD.value))
+        self._change(OUTBOX, ours, recipient=ERASED, payload={}, provider_id="", error=ERASED)
         self._change(
-            OUTBOX, and_(OUTBOX.c.id.in_(alerts), unsent), state=Delivery.WITHHELD.value, ended_at=self._now
+            OUTBOX,
+            OUTBOX.c.id.in_(self._unsent_for_staff()),
+            state=Delivery.WITHHELD.value,
+            ended_at=self._now,
         )
-        self._change(OUTBOX, OUTBOX.c.id.in_(alerts), text="", payload={})
 
-    def _alerts(self) -> Sequence[int]:
-        """Alerts to staff that name a case of the contact; they may quote the customer."""
-        if not self._cases:
-            return []
-        numbers = re.compile("|".join(f"{case_number(case_id)}(?![0-9])" for case_id in self._cases))
-        found = self._session.execute(
-            select(OUTBOX.c.id, OUTBOX.c.text, OUTBOX.c.payload).where(
-                OUTBOX.c.kind == OutgoingKind.ALERT.value,
-                or_(*(OUTBOX.c.text.contains(case_number(case_id)) for case_id in self._cases)),
+    def _unsent_for_staff(self) -> Sequence[int]:
+        """What is still to be shown to staff of the contact. It holds ids only, and has nothing to show now."""
+        told_by = {
+            "case_id": set(self._cases),
+            "conversation_id": set(self._conversations),
+            "message_id": set(
+                self._session.scalars(
+                    select(MESSAGES.c.id).where(MESSAGES.c.conversation_id.in_(self._conversations))
+                )
+            ),
+        }
+        waiting = self._session.execute(
+            select(OUTBOX.c.id, OUTBOX.c.payload).where(
+                OUTBOX.c.conversation_id.is_(None),
+                OUTBOX.c.state.in_((Delivery.QUEUED.value, Delivery.DEAD.value)),
             )
         )
-        return [alert.id for alert in found if numbers.search(alert.text)]
+        return [row.id for row in waiting if any(row.payload.get(key) in told_by[key] for key in told_by)]
 
     def _clear_talk(self) -> None:
         ours = MESSAGES.c.conversation_id.in_(self._conversations)
@@ -235,6 +242,8 @@ class _Erasure:
             MESSAGES,
             ours,
             text="",
+            # Names of files, places, cards of other people; the channel's ids of files and of the chat.
+            attachments=None,
             prompt=None,
             understanding=None,
             reason=ERASED,
@@ -260,10 +269,43 @@ class _Erasure:
         self._cancel_timers((SCORE_TIMER,), self._feedback)
 
     def _clear_lanes(self) -> None:
-        """Empties what came in from the customer; what was not worked yet ends unworked."""
+        """Empties what came in from the customer; what was not worked yet ends unworked.
+
+        The same for what was said in their own topics of staff rooms, where staff may have quoted them.
+        """
         lanes = [f"identity:{identity_id}" for identity_id in self._identities]
+        lanes += [
+            f"{row.channel}:{row.external_id}"
+            for row in self._session.execute(
+                select(IDENTITIES.c.channel, IDENTITIES.c.external_id).where(
+                    IDENTITIES.c.id.in_(self._identities)
+                )
+            )
+        ]
+        lanes += self._topic_lanes()
         self._change(LANES, LANES.c.name.in_(lanes), pending=0, ready_since=None, not_before=None)
         self._change(INBOX, INBOX.c.lane.in_(lanes), state=InboxState.DONE.value, raw=None, error="")
+
+    def _topic_lanes(self) -> Sequence[str]:
+        """Lanes ``<channel>:<room>:<topic>``; a room's name says nothing of its channel."""
+        lanes: set[str] = set()
+        for topic in self._session.execute(
+            select(ROOM_THREADS.c.room, ROOM_THREADS.c.thread_id).where(
+                ROOM_THREADS.c.conversation_id.in_(self._conversations)
+            )
+        ).all():
+            ending = f":{topic.room}:{topic.thread_id}"
+            lanes.update(
+                self._session.scalars(
+                    select(INBOX.c.lane).where(INBOX.c.lane.endswith(ending, autoescape=True)).distinct()
+                )
+            )
+        return sorted(lanes)
+
+    def _clear_rooms(self) -> None:
+        """Forgets which lines and topics of staff rooms were theirs; what stands there is the channel's."""
+        for table in (ROOM_LINES, ROOM_THREADS):
+            self._delete(table, table.c.conversation_id.in_(self._conversations))
 
     def _clear_orders(self) -> None:
         for order in self._session.execute(

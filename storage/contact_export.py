@@ -15,6 +15,7 @@ from storage.order_store import ids_of_contact
 from storage.tables.care import CASE_EVENTS, CASES, FAQ_MISSES, FEEDBACK, SURVEY_ANSWERS, SURVEYS
 from storage.tables.orders import ORDER_EVENTS, ORDER_ITEMS, ORDERS
 from storage.tables.people import CHAT_SESSIONS, CONTACTS, CONVERSATIONS, IDENTITIES, MESSAGES
+from storage.tables.rooms import ROOM_LINES, ROOM_THREADS
 from storage.tables.staff import STAFF
 
 _Plain = dict[str, Any]
@@ -66,6 +67,7 @@ def _identities(session: Session, contact_id: int) -> list[_Plain]:
     found = session.execute(
         select(IDENTITIES).where(IDENTITIES.c.contact_id == contact_id).order_by(IDENTITIES.c.id)
     ).all()
+    edited = MESSAGES.alias("edited")
     return [
         {
             **_plain(identity._mapping, without=("id", "contact_id")),
@@ -82,7 +84,9 @@ def _identities(session: Session, contact_id: int) -> list[_Plain]:
                     MESSAGES.c.author,
                     MESSAGES.c.staff_name,
                     MESSAGES.c.text,
+                    MESSAGES.c.attachments,
                     MESSAGES.c.revision,
+                    edited.c.seq.label("edits_seq"),
                     MESSAGES.c.reason,
                     MESSAGES.c.understanding,
                     MESSAGES.c.action,
@@ -91,12 +95,25 @@ def _identities(session: Session, contact_id: int) -> list[_Plain]:
                     MESSAGES.c.sent_at,
                 )
                 .join(CONVERSATIONS, CONVERSATIONS.c.id == MESSAGES.c.conversation_id)
+                .outerjoin(edited, edited.c.id == MESSAGES.c.edits_message_id)
                 .where(CONVERSATIONS.c.identity_id == identity.id)
                 .order_by(MESSAGES.c.id),
             ),
+            "staff_room_topics": _of_rooms(session, ROOM_THREADS, identity.id, "thread_id"),
+            "staff_room_lines": _of_rooms(session, ROOM_LINES, identity.id, "provider_id", "kind"),
         }
         for identity in found
     ]
+
+
+def _of_rooms(session: Session, table: Table, identity_id: int, *columns: str) -> list[_Plain]:
+    return _rows(
+        session,
+        select(table.c.room, *(table.c[name] for name in columns), table.c.created_at)
+        .join(CONVERSATIONS, CONVERSATIONS.c.id == table.c.conversation_id)
+        .where(CONVERSATIONS.c.identity_id == identity_id)
+        .order_by(table.c.id),
+    )
 
 
 def _orders(session: Session, contact_id: int, buyer_id: str | None) -> list[_Plain]:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from desk.errors import NotFoundError
-from desk.values import Author, Conversation, Delivery, Message, Option, Speaker, Understanding
-from storage.message_values import MESSAGE_COLUMNS, message_from_row, understanding_to_json
-from storage.statements import LARGEST_INTEGER, AnyRow, insert_into, ring_after_commit
+from desk.values import Attachment, Author, Conversation, Delivery, Message, Option, Speaker, Understanding
+from storage.message_values import (
+    MESSAGE_COLUMNS,
+    attachments_to_json,
+    message_from_row,
+    understanding_to_json,
+)
+from storage.statements import LARGEST_INTEGER, AnyRow, change, insert_into, ring_after_commit
 from storage.tables.people import BUTTONS, CONVERSATIONS, IDENTITIES, MESSAGES, SPEAKER_CHANGES
+from storage.tables.work import OUTBOX
 
 CONVERSATION = select(
     CONVERSATIONS.c.id,
@@ -104,11 +111,26 @@ class SqlConversationStore:
         text: str,
         client_msg_id: str | None,
         now: datetime,
+        attachments: Sequence[Attachment] = (),
     ) -> Message | None:
         """Stores the customer's message with the next ``seq``; None when it is there already.
 
+        A ``revision`` above 0 names the message of revision 0, where there is one, as the one it edits.
         Lock the conversation first: an unlocked race for the same ``seq`` raises IntegrityError.
         """
+        edited: dict[str, Any] = {}
+        if revision > 0:
+            original = MESSAGES.alias("original")
+            edited["edits_message_id"] = (
+                select(original.c.id)
+                .where(
+                    original.c.channel == conversation.channel,
+                    original.c.external_id == external_id,
+                    original.c.revision == 0,
+                    original.c.conversation_id == conversation.id,
+                )
+                .scalar_subquery()
+            )
         row = self._session.execute(
             insert_into(self._session, MESSAGES)
             .values(
@@ -125,6 +147,8 @@ class SqlConversationStore:
                 client_msg_id=client_msg_id,
                 created_at=now,
                 sent_at=now,
+                attachments=attachments_to_json(attachments),
+                **edited,
             )
             .on_conflict_do_nothing(index_elements=["channel", "external_id", "revision"])
             .returning(*MESSAGE_COLUMNS)
@@ -162,6 +186,7 @@ class SqlConversationStore:
                 MESSAGES.c.conversation_id == conversation_id,
                 MESSAGES.c.seq < upper.scalar_subquery(),
                 MESSAGES.c.created_at <= written_by,
+                MESSAGES.c.edits_message_id.is_(None),
             )
         )
 
@@ -171,6 +196,42 @@ class SqlConversationStore:
         if row is None:
             raise NotFoundError("message")
         return message_from_row(row)
+
+    def find_versions(self, message_id: int) -> Sequence[Message]:
+        """Every stored version of this customer's message, itself included, by rising revision."""
+        one = MESSAGES.alias("one")
+        rows = self._session.execute(
+            select(*MESSAGE_COLUMNS)
+            .join(
+                one,
+                and_(
+                    one.c.channel == MESSAGES.c.channel,
+                    one.c.external_id == MESSAGES.c.external_id,
+                    one.c.conversation_id == MESSAGES.c.conversation_id,
+                ),
+            )
+            .where(one.c.id == message_id)
+            .order_by(MESSAGES.c.revision)
+        )
+        return [message_from_row(row) for row in rows]
+
+    def find_staff_lines(self, conversation_id: int, staff_id: int, client_msg_id: str) -> Sequence[Message]:
+        """The line that this person said under that id of theirs, then what corrected it, oldest first."""
+        by_them = and_(MESSAGES.c.conversation_id == conversation_id, MESSAGES.c.staff_id == staff_id)
+        said = self._session.execute(
+            select(*MESSAGE_COLUMNS)
+            .where(by_them, MESSAGES.c.client_msg_id == client_msg_id)
+            .order_by(MESSAGES.c.id)
+            .limit(1)
+        ).one_or_none()
+        if said is None:
+            return []
+        rows = self._session.execute(
+            select(*MESSAGE_COLUMNS)
+            .where(by_them, MESSAGES.c.edits_message_id == said.id)
+            .order_by(MESSAGES.c.id)
+        )
+        return [message_from_row(row) for row in (said, *rows)]
 
     def find_newest_prompt(self, conversation_id: int) -> Message | None:
         """The sent line with a prompt that has the highest ``seq``."""
@@ -200,6 +261,29 @@ class SqlConversationStore:
         if message.prompt is None or row.position >= len(message.prompt.options):
             return None
         return message, message.prompt.options[row.position]
+
+    def change_text(self, message_id: int, text: str) -> bool:
+        """Changes the words of a message that has not begun to leave; False when it has.
+
+        One that may have left in an earlier try has begun. Lock the conversation first.
+        """
+        waits = exists().where(
+            OUTBOX.c.message_id == MESSAGES.c.id,
+            OUTBOX.c.state == Delivery.QUEUED.value,
+            OUTBOX.c.maybe_duplicate.is_(False),
+        )
+        statement = update(MESSAGES).where(MESSAGES.c.id == message_id, waits).values(text=text)
+        return change(self._session, statement) == 1
+
+    def find_latest(self, conversation_id: int, limit: int) -> Sequence[Message]:
+        """The newest lines, sent or not, oldest of them first."""
+        rows = self._session.execute(
+            select(*MESSAGE_COLUMNS)
+            .where(MESSAGES.c.conversation_id == conversation_id)
+            .order_by(MESSAGES.c.id.desc())
+            .limit(limit)
+        ).all()
+        return [message_from_row(row) for row in reversed(rows)]
 
     def find_after(self, conversation_id: int, seq: int, limit: int) -> Sequence[Message]:
         """Lines that the customer sees, ``seq`` above the given one, in order."""

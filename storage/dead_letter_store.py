@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, literal, select, union_all, update
+from sqlalchemy import case, func, literal, select, union_all, update
 from sqlalchemy.orm import Session
 
 from desk.errors import NotFoundError
 from desk.values import DeadLetter, Delivery
 from storage.inbox_store import add_to_lane
-from storage.statements import LARGEST_INTEGER, AnyRow, change, ring_after_commit, word
+from storage.statements import LARGEST_INTEGER, change, ring_after_commit, word
 from storage.tables.people import MESSAGES
 from storage.tables.work import INBOX, OUTBOX, TIMERS, InboxState, TimerState
 
@@ -91,7 +92,15 @@ class SqlDeadLetterStore:
         row = self._session.execute(
             update(OUTBOX)
             .where(OUTBOX.c.id == outgoing_id, _DEAD_OUTBOX)
-            .values(state=Delivery.QUEUED.value, attempts=0, error="", not_before=now, ended_at=None)
+            .values(
+                state=Delivery.QUEUED.value,
+                attempts=0,
+                error="",
+                # What it once had to wait for is over; a time by which nobody waits is that of its birth.
+                not_before=case((OUTBOX.c.created_at < now, OUTBOX.c.created_at), else_=now),
+                demanded=False,
+                ended_at=None,
+            )
             .returning(OUTBOX.c.message_id)
         ).one_or_none()
         if row is None:
@@ -145,12 +154,25 @@ class SqlDeadLetterStore:
                 OUTBOX.c.error,
                 OUTBOX.c.attempts,
                 OUTBOX.c.created_at,
-                func.coalesce(MESSAGES.c.text, OUTBOX.c.text).label("body"),
+                MESSAGES.c.text,
+                OUTBOX.c.payload,
             )
             .outerjoin(MESSAGES, MESSAGES.c.id == OUTBOX.c.message_id)
             .where(OUTBOX.c.id.in_(ids))
         )
-        return [_letter("outbox", row) for row in rows]
+        return [
+            DeadLetter(
+                origin="outbox",
+                id=row.id,
+                kind=row.kind,
+                lane=row.lane,
+                error=row.error,
+                attempts=row.attempts,
+                created_at=row.created_at,
+                body=_to_json(row.payload) if row.text is None else row.text,
+            )
+            for row in rows
+        ]
 
     def _from_timers(self, ids: Sequence[int]) -> list[DeadLetter]:
         rows = self._session.execute(select(TIMERS).where(TIMERS.c.id.in_(ids))) if ids else ()
@@ -163,11 +185,11 @@ class SqlDeadLetterStore:
                 error=row.error,
                 attempts=row.attempts,
                 created_at=row.due_at,
-                body=json.dumps(row.payload, ensure_ascii=False),
+                body=_to_json(row.payload),
             )
             for row in rows
         ]
 
 
-def _letter(origin: str, row: AnyRow) -> DeadLetter:
-    return DeadLetter(origin, row.id, row.kind, row.lane, row.error, row.attempts, row.created_at, row.body)
+def _to_json(payload: Mapping[str, Any]) -> str:
+    return json.dumps(payload, ensure_ascii=False)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from secrets import token_urlsafe
 
-from sqlalchemy import Table, delete, insert, or_, select, update
+from sqlalchemy import Table, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
@@ -46,16 +46,31 @@ class SqlIdentityStore:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def open(self, channel: str, external_id: str, now: datetime) -> tuple[Identity, Conversation]:
-        """Finds or creates the identity, with a contact and a conversation of its own."""
-        identity = self._find(channel, external_id)
+    def open(
+        self, channel: str, external_id: str, now: datetime, name: str = "", language: str = ""
+    ) -> tuple[Identity, Conversation]:
+        """See ``IdentityStore.open``."""
+        identity = self.find(channel, external_id)
         if identity is None:
             self._create(channel, external_id, now)
-            identity = self._find(channel, external_id)
+            identity = self.find(channel, external_id)
         if identity is None:
             raise NotFoundError("the identity went away while it was opened")
+        if name:
+            nameless = and_(CONTACTS.c.id == identity.contact_id, CONTACTS.c.name == "")
+            self._session.execute(update(CONTACTS).where(nameless).values(name=name))
+        if language:
+            other = and_(IDENTITIES.c.id == identity.id, IDENTITIES.c.language != language)
+            self._session.execute(update(IDENTITIES).where(other).values(language=language))
         row = self._session.execute(CONVERSATION.where(CONVERSATIONS.c.identity_id == identity.id)).one()
         return identity, conversation_from_row(row)
+
+    def find(self, channel: str, external_id: str) -> Identity | None:
+        """Returns the identity of that channel's user."""
+        row = self._session.execute(
+            _IDENTITY.where(IDENTITIES.c.channel == channel, IDENTITIES.c.external_id == external_id)
+        ).one_or_none()
+        return None if row is None else _identity(row)
 
     def get(self, identity_id: int) -> Identity:
         """Returns the identity."""
@@ -156,6 +171,10 @@ class SqlIdentityStore:
             identity_id, reachable=True, unreachable_reason="", unreachable_at=None, last_message_at=now
         )
 
+    def mark_reachable(self, identity_id: int, now: datetime) -> None:
+        """Records that the channel lets us write again, without the customer having written."""
+        self._write(identity_id, reachable=True, unreachable_reason="", unreachable_at=None)
+
     def mark_unreachable(self, identity_id: int, reason: str, now: datetime) -> None:
         """Records that the customer cannot be reached until they write again."""
         self._write(identity_id, reachable=False, unreachable_reason=reason, unreachable_at=now)
@@ -196,12 +215,6 @@ class SqlIdentityStore:
             _CONTACT.where(CONTACTS.c.buyer_id == buyer_id).with_for_update(read=True, key_share=True)
         ).one_or_none()
         return None if row is None else _contact(row)
-
-    def _find(self, channel: str, external_id: str) -> Identity | None:
-        row = self._session.execute(
-            _IDENTITY.where(IDENTITIES.c.channel == channel, IDENTITIES.c.external_id == external_id)
-        ).one_or_none()
-        return None if row is None else _identity(row)
 
     def _create(self, channel: str, external_id: str, now: datetime) -> None:
         contact_id = self._session.execute(

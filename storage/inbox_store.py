@@ -72,6 +72,25 @@ class SqlInboxStore:
         ring_after_commit(self._session, "inbox")
         return int(item_id)
 
+    def bury_new(
+        self, source: str, source_key: str, body_hash: str, lane: str, raw: bytes, error: str, now: datetime
+    ) -> int | None:
+        """Stores raw bytes that nobody can read as a dead letter at once; None as ``add``."""
+        item_id = self._session.execute(
+            _add_item(on_postgresql(self._session)),
+            {
+                "source": source,
+                "source_key": source_key,
+                "body_hash": body_hash,
+                "lane": lane,
+                "raw": raw,
+                "received_at": now,
+                "state": InboxState.DEAD.value,
+                "error": error,
+            },
+        ).scalar_one_or_none()
+        return None if item_id is None else int(item_id)
+
     def find_keys(self, source: str, source_key: str, lane: str) -> Sequence[StoredKey]:
         """Locks the lane, then says what came in under this key before, oldest first."""
         if on_postgresql(self._session):

@@ -1,13 +1,16 @@
-"""Message and outbox rows turned into values, and the JSON that prompts and understandings are stored as."""
+"""Message and outbox rows turned into values, and the JSON that parts of them are stored as."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import func, select
 
 from desk.values import (
+    Attachment,
+    AttachmentKind,
     Author,
     Delivery,
     Message,
@@ -16,6 +19,7 @@ from desk.values import (
     OutgoingKind,
     Prompt,
     PromptKind,
+    SendRank,
     Speaker,
     Understanding,
 )
@@ -35,8 +39,11 @@ MESSAGE_COLUMNS = (
     MESSAGES.c.delivery,
     MESSAGES.c.client_msg_id,
     MESSAGES.c.created_at,
+    MESSAGES.c.attachments,
+    MESSAGES.c.edits_message_id,
 )
 
+_EDITED = OUTBOX.alias("edited")
 OUTGOING = (
     select(
         OUTBOX.c.id,
@@ -47,15 +54,20 @@ OUTGOING = (
         OUTBOX.c.conversation_id,
         OUTBOX.c.message_id,
         OUTBOX.c.recipient,
-        func.coalesce(MESSAGES.c.text, OUTBOX.c.text).label("text"),
+        func.coalesce(MESSAGES.c.text, "").label("text"),
         MESSAGES.c.prompt,
         OUTBOX.c.speakers,
         OUTBOX.c.payload,
         OUTBOX.c.attempts,
         OUTBOX.c.maybe_duplicate,
         OUTBOX.c.created_at,
+        OUTBOX.c.rank,
+        MESSAGES.c.attachments,
+        MESSAGES.c.edits_message_id,
+        func.coalesce(_EDITED.c.provider_id, "").label("edits_provider_id"),
     )
     .outerjoin(MESSAGES, MESSAGES.c.id == OUTBOX.c.message_id)
+    .outerjoin(_EDITED, _EDITED.c.message_id == MESSAGES.c.edits_message_id)
     .order_by(OUTBOX.c.id)
 )
 
@@ -74,6 +86,8 @@ def message_from_row(row: AnyRow) -> Message:
         delivery=Delivery(row.delivery),
         client_msg_id=row.client_msg_id,
         created_at=row.created_at,
+        attachments=attachments_from_json(row.attachments),
+        edits_message_id=row.edits_message_id,
     )
 
 
@@ -95,6 +109,10 @@ def outgoing_from_row(row: AnyRow) -> Outgoing:
         attempts=row.attempts,
         maybe_duplicate=row.maybe_duplicate,
         created_at=row.created_at,
+        rank=SendRank(row.rank),
+        attachments=attachments_from_json(row.attachments),
+        edits_message_id=row.edits_message_id,
+        edits_provider_id=row.edits_provider_id,
     )
 
 
@@ -121,6 +139,16 @@ def prompt_from_json(stored: Mapping[str, Any] | None) -> Prompt | None:
         options=tuple(Option(**option) for option in stored["options"]),
         subject_id=stored["subject_id"],
     )
+
+
+def attachments_to_json(attachments: Sequence[Attachment]) -> list[dict[str, Any]] | None:
+    """Returns the attachments as JSON; None when there are none."""
+    return [asdict(attachment) for attachment in attachments] or None
+
+
+def attachments_from_json(stored: Sequence[Mapping[str, Any]] | None) -> tuple[Attachment, ...]:
+    """Returns what ``attachments_to_json`` was given."""
+    return tuple(Attachment(**{**each, "kind": AttachmentKind(each["kind"])}) for each in stored or ())
 
 
 def understanding_to_json(understanding: Understanding | None) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from storage.sqlite_engine import writing
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision; a test compares it with the scripts."""
 
 BASE = "base"
@@ -136,8 +136,9 @@ def _migrating(url: str) -> Iterator[Connection]:
     engine = sync_engine(url)
     try:
         if engine.dialect.name == "sqlite":
-            with writing(engine) as connection:
+            with writing(engine, foreign_keys=False) as connection:
                 yield connection
+                _refuse_broken_references(connection)
                 connection.commit()
             return
         with engine.begin() as connection:
@@ -148,6 +149,16 @@ def _migrating(url: str) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def _refuse_broken_references(connection: Connection) -> None:
+    """SQLite changes a table by copying it, while references are not looked at; so they are afterwards."""
+    broken = connection.execute(text("PRAGMA foreign_key_check")).first()
+    if broken is not None:
+        raise DatabaseRefusedError(
+            f"a row of {broken[0]} refers to a row of {broken[2]} that is not there; nothing was migrated."
+            " Restore a backup"
+        )
 
 
 def _config(connection: Connection | None = None, on_progress: Callable[[str], None] | None = None) -> Config:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from secrets import token_urlsafe
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, and_, delete, exists, false, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    delete,
+    exists,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from desk.errors import ConflictError
@@ -22,11 +36,13 @@ from desk.values import (
     OutgoingKind,
     Prompt,
     Reply,
+    SendRank,
     StaffMember,
 )
 from storage.message_values import (
     MESSAGE_COLUMNS,
     OUTGOING,
+    attachments_to_json,
     message_from_row,
     outgoing_from_row,
     prompt_to_json,
@@ -99,6 +115,8 @@ class SqlOutboxStore:
                 delivery=Delivery.QUEUED.value,
                 client_msg_id=client_msg_id,
                 created_at=now,
+                attachments=attachments_to_json(reply.attachments),
+                edits_message_id=reply.edits_message_id,
             )
             .returning(*MESSAGE_COLUMNS)
         ).one()
@@ -114,6 +132,7 @@ class SqlOutboxStore:
             .where(IDENTITIES.c.id == conversation.identity_id)
             .scalar_subquery(),
             speakers=sorted(speaker.value for speaker in reply.speakers),
+            rank=(SendRank.BROADCAST if reply.kind is OutgoingKind.SURVEY else SendRank.FIRST).value,
             not_before=now,
             created_at=now,
         )
@@ -131,46 +150,105 @@ class SqlOutboxStore:
             )
         return message
 
-    def add_alert(
+    def add_for_staff(
         self,
         dedupe_key: str,
         channel: str,
         lane: str,
         recipient: str,
-        text: str,
         payload: Mapping[str, Any],
         now: datetime,
+        *,
+        kind: OutgoingKind = OutgoingKind.ALERT,
+        rank: SendRank = SendRank.FIRST,
+        wait: timedelta = timedelta(0),
     ) -> int | None:
-        """Stores a message to staff on some channel; None when the key is known."""
+        """Stores something that is to be done on a channel for staff; None when the key is known."""
         return self._add(
             dedupe_key=dedupe_key,
-            kind=OutgoingKind.ALERT.value,
+            kind=kind.value,
             channel=channel,
             lane=lane,
             recipient=recipient,
-            text=text,
             payload=dict(payload),
-            not_before=now,
+            rank=rank.value,
+            not_before=now + wait,
             created_at=now,
         )
 
-    def find_due(self, channels: Sequence[str], limit: int, now: datetime) -> Sequence[Outgoing]:
-        """The queued head of every lane that may leave now, oldest first. Nothing is locked."""
-        ahead = OUTBOX.alias("ahead")
-        rows = self._session.execute(
-            OUTGOING.where(
-                _QUEUED,
-                OUTBOX.c.channel.in_(channels),
-                _may_leave(now),
-                ~exists().where(
-                    ahead.c.lane == OUTBOX.c.lane,
-                    ahead.c.channel == OUTBOX.c.channel,
-                    ahead.c.id < OUTBOX.c.id,
-                    ahead.c.state.in_([word(Delivery.QUEUED), word(Delivery.SENDING)]),
-                ),
-            ).limit(limit)
-        )
+    def find_due(
+        self, channels: Sequence[str], limit: int, now: datetime, held: Collection[str] = ()
+    ) -> Sequence[Outgoing]:
+        """The queued head of every lane that may leave now, by rank, then oldest first. Nothing is locked."""
+        due = OUTGOING.where(_QUEUED, OUTBOX.c.channel.in_(channels), _may_leave(now), _is_head())
+        if held:
+            due = due.where(OUTBOX.c.recipient.not_in(held))
+        rows = self._session.execute(due.order_by(None).order_by(OUTBOX.c.rank, OUTBOX.c.id).limit(limit))
         return [outgoing_from_row(row) for row in rows]
+
+    def find_followers(self, head: Outgoing, limit: int) -> Sequence[Outgoing]:
+        """Locks and returns the queued ``RELAY`` rows that directly follow a ``RELAY`` row in its lane.
+
+        Empty for a head of any other kind. A row for another recipient ends the run as well.
+        """
+        if head.kind is not OutgoingKind.RELAY:
+            return []
+        rows = self._session.execute(
+            OUTGOING.add_columns(OUTBOX.c.state)
+            .where(
+                OUTBOX.c.lane == head.lane,
+                OUTBOX.c.channel == head.channel,
+                OUTBOX.c.id > head.id,
+                OUTBOX.c.state.in_([word(Delivery.QUEUED), word(Delivery.SENDING)]),
+            )
+            .limit(limit)
+            .with_for_update(of=OUTBOX)
+        )
+        follow = (OutgoingKind.RELAY.value, Delivery.QUEUED.value, head.recipient)
+        run = takewhile(lambda row: (row.kind, row.state, row.recipient) == follow, rows)
+        return [outgoing_from_row(row) for row in run]
+
+    def find_calls_since(self, channel: str, since: datetime) -> Sequence[tuple[str, datetime]]:
+        """(recipient, time) of every call that was begun since then, oldest first, for pacing.
+
+        Of a row that was called several times it is the last call.
+        """
+        rows = self._session.execute(
+            select(OUTBOX.c.recipient, OUTBOX.c.sending_at)
+            .where(OUTBOX.c.channel == channel, OUTBOX.c.sending_at >= since)
+            .order_by(OUTBOX.c.sending_at, OUTBOX.c.id)
+        )
+        return [(row.recipient, row.sending_at) for row in rows]
+
+    def find_demanded_waits(self, channel: str, now: datetime) -> Sequence[tuple[str, datetime]]:
+        """(recipient, until) where the channel demanded a wait that is not over yet."""
+        until = func.max(OUTBOX.c.not_before, type_=OUTBOX.c.not_before.type)
+        rows = self._session.execute(
+            select(OUTBOX.c.recipient, until.label("until"))
+            .where(_QUEUED, OUTBOX.c.channel == channel, OUTBOX.c.demanded, ~_may_leave(now))
+            .group_by(OUTBOX.c.recipient)
+            .order_by(until)
+        )
+        return [(row.recipient, row.until) for row in rows]
+
+    def next_due_at(self, channel: str) -> datetime | None:
+        """When the earliest waiting head of a lane may leave; None when none waits.
+
+        It is in the past when something may leave already, whoever it is held back for.
+        """
+        earliest: datetime | None = self._session.scalars(
+            select(func.min(OUTBOX.c.not_before, type_=OUTBOX.c.not_before.type)).where(
+                _QUEUED, OUTBOX.c.channel == channel, _is_head()
+            )
+        ).one()
+        return earliest
+
+    def get_provider_id(self, message_id: int) -> str:
+        """What the channel called this message to a customer when it took it; empty if it did not."""
+        provider_id = self._session.scalars(
+            select(OUTBOX.c.provider_id).where(OUTBOX.c.message_id == message_id)
+        ).one_or_none()
+        return provider_id or ""
 
     def get_conversation_id(self, outgoing_id: int) -> int | None:
         """The conversation of a message to a customer; None for one to staff, or one that is erased."""
@@ -254,26 +332,50 @@ class SqlOutboxStore:
             )
         ring_after_commit(self._session, f"events:{outgoing.conversation_id}")
 
-    def requeue(self, outgoing_id: int, not_before: datetime, error: str, *, maybe_duplicate: bool) -> None:
-        """Puts it back in the queue, one try counted. ``maybe_duplicate`` once set stays set."""
+    def requeue(
+        self,
+        outgoing_id: int,
+        not_before: datetime,
+        error: str,
+        *,
+        maybe_duplicate: bool,
+        demanded: bool = False,
+        counts: bool = True,
+    ) -> None:
+        """Puts it back in the queue; the time of its last call is kept.
+
+        Args:
+            maybe_duplicate: Once set it stays set.
+            demanded: The channel itself demanded to wait until ``not_before``.
+            counts: Whether this was a failed try.
+        """
         self._write(
             self._mine(outgoing_id, not_before),
             Delivery.QUEUED,
-            attempts=OUTBOX.c.attempts + 1,
+            attempts=OUTBOX.c.attempts + (1 if counts else 0),
             not_before=not_before,
             error=error,
             maybe_duplicate=true() if maybe_duplicate else OUTBOX.c.maybe_duplicate,
+            demanded=demanded,
         )
         ring_after_commit(self._session, "outbox")
 
     def end(self, outgoing_id: int, delivery: Delivery, error: str, now: datetime) -> bool:
-        """See ``OutboxStore.end``."""
+        """See ``OutboxStore.end``.
+
+        A ``NOTICE`` is never a dead letter: one that would be ``DEAD`` is ``WITHHELD``. Other than what
+        is withheld before a call it keeps its key, so that the same input, taken in once more, does not
+        make it be tried again.
+        """
         if delivery not in _ENDS:
             raise ValueError(f"{delivery.value} is not an end")
-        freed = {}
+        values: dict[str, Any] = {}
         if delivery is Delivery.WITHHELD:
-            freed["dedupe_key"] = OUTBOX.c.dedupe_key + f" withheld:{outgoing_id}"
-        ended = self._write(self._mine(outgoing_id, now), delivery, error=error, ended_at=now, **freed)
+            values["dedupe_key"] = OUTBOX.c.dedupe_key + f" withheld:{outgoing_id}"
+        elif delivery is Delivery.DEAD:
+            notice = OUTBOX.c.kind == OutgoingKind.NOTICE.value
+            values["state"] = case((notice, Delivery.WITHHELD.value), else_=Delivery.DEAD.value)
+        ended = self._write(self._mine(outgoing_id, now), delivery, error=error, ended_at=now, **values)
         # The next of its lane may leave now.
         ring_after_commit(self._session, "outbox")
         return ended > 0
@@ -293,7 +395,10 @@ class SqlOutboxStore:
     def _write(self, which: ColumnElement[bool], delivery: Delivery, **values: Any) -> int:
         """Changes outbox rows and the messages that they carry; returns how many rows."""
         message_ids = self._session.scalars(
-            update(OUTBOX).where(which).values(state=delivery.value, **values).returning(OUTBOX.c.message_id)
+            update(OUTBOX)
+            .where(which)
+            .values(**{"state": delivery.value, **values})
+            .returning(OUTBOX.c.message_id)
         ).all()
         carried = [message_id for message_id in message_ids if message_id is not None]
         if carried:
@@ -321,14 +426,28 @@ class SqlOutboxStore:
         )
 
 
+def _is_head() -> ColumnElement[bool]:
+    """Nothing unsent is ahead of a row in its lane."""
+    ahead = OUTBOX.alias("ahead")
+    return ~exists().where(
+        ahead.c.lane == OUTBOX.c.lane,
+        ahead.c.channel == OUTBOX.c.channel,
+        ahead.c.id < OUTBOX.c.id,
+        ahead.c.state.in_([word(Delivery.QUEUED), word(Delivery.SENDING)]),
+    )
+
+
 def _may_leave(now: datetime) -> ColumnElement[bool]:
     """A queued row need not wait. No clock that steps back may make it wait for what it never had to."""
+    never_tried = and_(OUTBOX.c.attempts == 0, OUTBOX.c.sending_at.is_(None))
     return or_(
         OUTBOX.c.not_before <= now,
-        OUTBOX.c.attempts == 0,
+        # It was stored by a clock that has stepped back since. Its wait, if it had any, is not begun anew.
+        and_(never_tried, OUTBOX.c.created_at > now),
         OUTBOX.c.not_before > now + _LONGEST_WAIT,
-        # Its last call lies ahead, so its wait was measured by another clock.
-        OUTBOX.c.sending_at > now + _CLOCKS_MAY_DIFFER,
+        # Its last call lies ahead, so its wait was measured by another clock. Where there was none (NULL)
+        # this must say no: its negation is asked for as well.
+        func.coalesce(OUTBOX.c.sending_at > now + _CLOCKS_MAY_DIFFER, false()),
     )
 
 

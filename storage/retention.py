@@ -15,6 +15,7 @@ from storage.statements import change
 from storage.tables.care import CASE_EVENTS, CASES, FAQ_MISSES, SURVEY_ANSWERS
 from storage.tables.orders import EVENT_KEYS
 from storage.tables.people import BUTTONS, CONVERSATIONS, MESSAGES
+from storage.tables.rooms import ROOM_LINES, STAFF_LINK_CODES
 from storage.tables.staff import DESK_EVENTS, LOGIN_FAILURES, STAFF_SESSIONS
 from storage.tables.work import INBOX, LANES, OUTBOX, TIMERS, InboxState, TimerState
 
@@ -56,8 +57,15 @@ def apply_retention(
         "inbox": sweep.delete(INBOX, and_(done, INBOX.c.received_at < now - keys_for)),
         "event_keys": sweep.delete(EVENT_KEYS, EVENT_KEYS.c.received_at < now - keys_for),
         "messages": _delete_talk(session, sweep, now - conversations_for),
+        "room_lines": sweep.delete(
+            ROOM_LINES,
+            and_(
+                ROOM_LINES.c.created_at < now - conversations_for,
+                ~_has_open_case(ROOM_LINES.c.conversation_id),
+            ),
+        ),
         "cases": _empty_cases(session, sweep, now - conversations_for),
-        # Lines to customers go with their messages; alerts have no message.
+        # Lines to customers go with their messages; what is for staff has no message.
         "outbox": sweep.delete(
             OUTBOX,
             and_(
@@ -86,6 +94,10 @@ def apply_retention(
             or_(
                 STAFF_SESSIONS.c.seen_at < now - SESSION_IDLE, STAFF_SESSIONS.c.created_at < now - SESSION_AGE
             ),
+        ),
+        "staff_link_codes": sweep.delete(
+            STAFF_LINK_CODES,
+            STAFF_LINK_CODES.c.expires_at < now,
         ),
         "login_failures": sweep.delete(LOGIN_FAILURES, LOGIN_FAILURES.c.failed_at < now - LOGIN_FAILURES_FOR),
         "desk_events": sweep.delete(DESK_EVENTS, DESK_EVENTS.c.at < now - DESK_EVENTS_FOR),
@@ -118,14 +130,16 @@ class _Sweep:
 
 def _delete_talk(session: Session, sweep: _Sweep, before: datetime) -> int:
     """Deletes lines of conversations in which the customer was silent since ``before``."""
-    open_case = exists().where(
-        CASES.c.conversation_id == CONVERSATIONS.c.id, CASES.c.state != CaseState.CLOSED.value
-    )
     silent = or_(CONVERSATIONS.c.last_message_at.is_(None), CONVERSATIONS.c.last_message_at < before)
     ids = session.scalars(
         select(MESSAGES.c.id)
         .join(CONVERSATIONS, CONVERSATIONS.c.id == MESSAGES.c.conversation_id)
-        .where(MESSAGES.c.created_at < before, silent, ~open_case, MESSAGES.c.delivery.not_in(_UNSENT))
+        .where(
+            MESSAGES.c.created_at < before,
+            silent,
+            ~_has_open_case(CONVERSATIONS.c.id),
+            MESSAGES.c.delivery.not_in(_UNSENT),
+        )
         .order_by(MESSAGES.c.created_at)
         .limit(sweep.limit)
     ).all()
@@ -136,6 +150,10 @@ def _delete_talk(session: Session, sweep: _Sweep, before: datetime) -> int:
     session.execute(delete(BUTTONS).where(BUTTONS.c.message_id.in_(ids)))
     session.execute(delete(OUTBOX).where(OUTBOX.c.message_id.in_(ids)))
     return change(session, delete(MESSAGES).where(MESSAGES.c.id.in_(ids)))
+
+
+def _has_open_case(conversation_id: ColumnElement[int]) -> ColumnElement[bool]:
+    return exists().where(CASES.c.conversation_id == conversation_id, CASES.c.state != CaseState.CLOSED.value)
 
 
 def _empty_cases(session: Session, sweep: _Sweep, before: datetime) -> int:

@@ -153,15 +153,22 @@ def make_engine(
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(engine: Engine, *, foreign_keys: bool = True) -> Iterator[Connection]:
     """Yields a connection in a transaction; leaves none behind, whatever happened in between.
 
     SQLAlchemy takes a transaction whose COMMIT failed for ended, but SQLite keeps it open, with its lock.
+
+    Args:
+        foreign_keys: Off while tables are copied and dropped, or dropping one would delete what refers to
+            its rows (sqlite.org/lang_altertable.html, 7). Only for an engine that keeps no connections.
     """
     with engine.connect() as connection:
         connection.info.pop(_LOST, None)
-        connection.begin()
         raw: Any = connection.connection.dbapi_connection
+        if not foreign_keys:
+            # Inside a transaction this would be ignored.
+            raw.execute("PRAGMA foreign_keys=OFF")
+        connection.begin()
         try:
             yield connection
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlmodel import Session
 
 from desk.ports import (
+    BookmarkStore,
     CaseStore,
     ChatSessionStore,
     ContactDataStore,
@@ -17,10 +18,13 @@ from desk.ports import (
     LeaseStore,
     OrderStore,
     OutboxStore,
+    StaffAccountStore,
+    StaffRoomStore,
     StaffStore,
     SurveyStore,
     TimerStore,
 )
+from storage.bookmark_store import SqlBookmarkStore
 from storage.case_store import SqlCaseStore
 from storage.contact_data_store import SqlContactDataStore
 from storage.conversation_store import SqlConversationStore
@@ -32,6 +36,8 @@ from storage.inbox_store import SqlInboxStore
 from storage.lease_store import SqlLeaseStore
 from storage.order_store import SqlOrderStore
 from storage.outbox_store import SqlOutboxStore
+from storage.staff_account_store import SqlStaffAccountStore
+from storage.staff_room_store import SqlStaffRoomStore
 from storage.staff_store import SqlStaffStore
 from storage.survey_store import SqlSurveyStore
 from storage.timer_store import SqlTimerStore
@@ -65,3 +71,6 @@ class SqlUnitOfWork:
         self.dead_letters: DeadLetterStore = SqlDeadLetterStore(session)
         self.contact_data: ContactDataStore = SqlContactDataStore(session)
         self.leases: LeaseStore = SqlLeaseStore(session)
+        self.bookmarks: BookmarkStore = SqlBookmarkStore(session)
+        self.staff_accounts: StaffAccountStore = SqlStaffAccountStore(session)
+        self.staff_rooms: StaffRoomStore = SqlStaffRoomStore(session)

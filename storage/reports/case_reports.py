@@ -12,6 +12,7 @@ from desk.errors import NotFoundError
 from desk.values import Author, Case, CaseReason, CaseState, Delivery, Priority, Speaker
 from storage.case_store import SqlCaseStore, case_number
 from storage.dead_letter_store import SqlDeadLetterStore
+from storage.message_values import attachments_from_json
 from storage.order_store import SqlOrderStore
 from storage.reports import customer_reports
 from storage.reports.paging import fetch
@@ -150,10 +151,16 @@ def _last_lines(session: Session, conversation_ids: Iterable[int]) -> dict[int, 
         .group_by(MESSAGES.c.conversation_id)
     )
     return {
-        row.conversation_id: LastLine(Author(row.author), row.text, row.created_at)
+        row.conversation_id: LastLine(
+            Author(row.author), row.text, row.created_at, attachments_from_json(row.attachments)
+        )
         for row in session.execute(
             select(
-                MESSAGES.c.conversation_id, MESSAGES.c.author, MESSAGES.c.text, MESSAGES.c.created_at
+                MESSAGES.c.conversation_id,
+                MESSAGES.c.author,
+                MESSAGES.c.text,
+                MESSAGES.c.created_at,
+                MESSAGES.c.attachments,
             ).where(MESSAGES.c.id.in_(newest))
         )
     }
@@ -206,6 +213,8 @@ def _talk(session: Session, conversation_id: int, limit: int) -> tuple[TalkLine,
             action=row.action,
             understanding=row.understanding,
             revision=row.revision,
+            attachments=attachments_from_json(row.attachments),
+            edits_message_id=row.edits_message_id,
         )
         for row in reversed(rows)
     )

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from desk.values import (
+    Attachment,
     Author,
     Case,
     CaseReason,
@@ -43,11 +44,12 @@ class CaseTab(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LastLine:
-    """The newest line of a conversation."""
+    """The newest line of a conversation; ``text`` may be empty when there are attachments."""
 
     author: Author
     text: str
     at: datetime
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,9 @@ class TalkLine:
         seq: Position in what the customer sees; None while or because it is not there.
         reason: Why the desk said this, or did what it did with this.
         understanding: What the text was taken to mean (source, intent, confidence, matches …).
-        revision: Above 0 for an edit of an earlier line.
+        revision: Above 0 for a customer's edit of an earlier line.
+        attachments: What came with the words; ``text`` is then the caption and may be empty.
+        edits_message_id: The line that this one corrects, the customer's or ours.
     """
 
     id: int
@@ -125,6 +129,8 @@ class TalkLine:
     action: str
     understanding: Mapping[str, Any] | None
     revision: int
+    attachments: tuple[Attachment, ...] = ()
+    edits_message_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,8 @@ class MessageRow(SQLModel, table=True):
     """One line of a conversation. ``seq`` is given when the customer can see it, without gaps.
 
     ``external_id`` is the channel's id of a customer's message; our own lines have ``out:`` and a
-    UUID there. ``understanding`` holds the entries' ids and slugs, not their texts.
+    UUID there. ``understanding`` holds the entries' ids and slugs, not their texts. Without anything
+    beside the words ``attachments`` is NULL.
     """
 
     __tablename__ = "messages"
@@ -164,6 +165,7 @@ class MessageRow(SQLModel, table=True):
         Index(None, "conversation_id", "id"),
         Index(None, "created_at"),
         Index(None, "staff_id"),
+        Index(None, "edits_message_id"),
         _NO_ID_TWICE,
     )
 
@@ -185,6 +187,8 @@ class MessageRow(SQLModel, table=True):
     client_msg_id: str | None = None
     created_at: datetime = Field(sa_type=UtcDateTime)
     sent_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    attachments: list[dict[str, Any]] | None = Field(default=None, sa_type=_JSON_OR_NULL)
+    edits_message_id: int | None = Field(default=None, foreign_key="messages.id", ondelete="SET NULL")
 
 
 class ButtonRow(SQLModel, table=True):

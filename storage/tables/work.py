@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, Index, Table, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from desk.values import Delivery, OutgoingKind
+from desk.values import Delivery, OutgoingKind, SendRank
 from storage.tables import naming as _naming  # noqa: F401  (sets the convention that names constraints)
 from storage.tables.checks import one_of
 from storage.times import UtcDateTime
@@ -40,6 +40,7 @@ _READY = text("state = 'ready'")
 _DEAD = text("state = 'dead'")
 _QUEUED = text("state = 'queued'")
 _SENDING = text("state = 'sending'")
+_CALLED = text("sending_at IS NOT NULL")
 _UNSENT = text("state IN ('queued', 'sending')")
 _PENDING = text("state = 'pending'")
 _HAS_WORK = text("pending > 0")
@@ -101,7 +102,10 @@ class LaneRow(SQLModel, table=True):
 class OutboxRow(SQLModel, table=True):
     """A message on its way out.
 
-    The words to a customer are those of the message row; ``text`` holds only those of alerts.
+    The words to a customer are those of the message row. What is to be done for staff stands in
+    ``payload``, by ids only, so that no words of a customer outlive their erasure here.
+    ``sending_at`` is when the last call was begun, also while the row is queued again; ``demanded``
+    says that the channel itself demanded the wait until ``not_before``.
     """
 
     __tablename__ = "outbox"
@@ -121,9 +125,18 @@ class OutboxRow(SQLModel, table=True):
             sqlite_where=_UNSENT,
             postgresql_where=_UNSENT,
         ),
-        Index("ix_outbox_queued_id", "id", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
+        # The order in which heads of lanes leave.
+        Index("ix_outbox_queued_rank_id", "rank", "id", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
         Index("ix_outbox_sending_id", "id", sqlite_where=_SENDING, postgresql_where=_SENDING),
         Index("ix_outbox_dead_id", "id", sqlite_where=_DEAD, postgresql_where=_DEAD),
+        # What was called lately, for pacing; rows that were never called are not in it.
+        Index(
+            "ix_outbox_called_channel_sending_at",
+            "channel",
+            "sending_at",
+            sqlite_where=_CALLED,
+            postgresql_where=_CALLED,
+        ),
         Index(None, "conversation_id"),
         Index(None, "created_at"),
         _NO_ID_TWICE,
@@ -137,7 +150,6 @@ class OutboxRow(SQLModel, table=True):
     conversation_id: int | None = Field(default=None, foreign_key="conversations.id")
     message_id: int | None = Field(default=None, foreign_key="messages.id", ondelete="CASCADE")
     recipient: str
-    text: str = ""
     speakers: list[str] = Field(default_factory=list, sa_type=JSON)
     payload: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     state: str = Delivery.QUEUED.value
@@ -150,6 +162,8 @@ class OutboxRow(SQLModel, table=True):
     error: str = ""
     created_at: datetime = Field(sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    rank: int = SendRank.FIRST.value
+    demanded: bool = False
 
 
 class TimerRow(SQLModel, table=True):
@@ -198,6 +212,16 @@ class LeaseRow(SQLModel, table=True):
     leased_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class BookmarkRow(SQLModel, table=True):
+    """Where a reader of some stream stands."""
+
+    __tablename__ = "bookmarks"
+
+    name: str = Field(primary_key=True)
+    value: str
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
 # The hot paths name their columns: a statement over these carries no mapped objects, hence no state
 # in the session that could be older than the row.
 INBOX: Table = SQLModel.metadata.tables["inbox"]
@@ -205,3 +229,4 @@ LANES: Table = SQLModel.metadata.tables["lanes"]
 OUTBOX: Table = SQLModel.metadata.tables["outbox"]
 TIMERS: Table = SQLModel.metadata.tables["timers"]
 LEASES: Table = SQLModel.metadata.tables["leases"]
+BOOKMARKS: Table = SQLModel.metadata.tables["bookmarks"]

@@ -401,12 +401,12 @@ def test_an_alert_of_unknown_outcome_is_repeated_until_it_arrives(tmp_path: Path
         shop.outboxes = [outbox_worker(shop, shop.installation.database, messenger)]
 
         def add(unit: UnitOfWork) -> None:
-            unit.outbox.add_alert("a-1", "messenger", "staff", "room", "HY-1001 等待中", {}, shop.clock())
+            unit.outbox.add_for_staff("a-1", "messenger", "room:1", "room", {"case_id": 1}, shop.clock())
 
         await shop.run(add)
         for _ in range(6):
             await shop.later(MINUTE)
-        assert messenger.sent == ["HY-1001 等待中"]
+        assert messenger.sent == [""], "an alert has no words of its own"
 
     play(tmp_path, story)
 

@@ -110,10 +110,9 @@ def told(database: Backend) -> Told:
         unit.conversations.set_speaker(who.conversation.id, Speaker.PERSON, "taken", agent.id, NOW)
         unit.faq.record_miss(who.conversation.id, line.id, f"{CANARY} 问题", NOW)
         unit.desk_events.add("message", case.id, who.conversation.id, {"text": CANARY}, NOW)
-        alert = f"{case.number} {CANARY} 王: {CANARY} 漏水"
-        unit.outbox.add_alert("alert:1", "telegram", "staff", "-100", alert, {"quote": CANARY}, NOW)
-        other = f"{case.number}0 somebody else"
-        unit.outbox.add_alert("alert:2", "telegram", "staff", "-100", other, {}, NOW)
+        card, others = {"do": "card", "case_id": case.id}, {"do": "card", "case_id": 10 * case.id}
+        unit.outbox.add_for_staff("alert:1", "telegram", "room:-100:1", "-100", card, NOW)
+        unit.outbox.add_for_staff("alert:2", "telegram", "room:-100:2", "-100", others, NOW)
         lane = f"identity:{who.identity.id}"
         unit.inbox.add("webchat", "k1", "h1", lane, f"{CANARY} 第一".encode(), NOW)
         (claim,) = unit.inbox.claim_lanes("worker-1", 1, HOUR, NOW)
@@ -259,7 +258,7 @@ def test_erasure_stops_what_is_pending(database: Backend) -> None:
     erase(database, story)
     assert database.count("timers", "state = 'pending'") == 0
     assert database.count("outbox", "state IN ('queued', 'sending')") == 1
-    assert database.count("outbox", "state = 'queued' AND text LIKE '%0 somebody else'") == 1
+    assert database.count("outbox", "state = 'queued' AND lane = 'room:-100:2'") == 1
     assert database.count("chat_sessions") == 0
     assert database.count("cases", "state <> 'closed'") == 0
     (shown,) = database.run(lambda unit: unit.desk_events.find_after(1, 5))
@@ -451,10 +450,10 @@ def test_idle_lanes_dead_sessions_and_old_failures_go(database: Backend) -> None
         unit.timers.set("survey_due", "1", NOW, {})
         unit.timers.set("survey_due", "2", NOW, {})
         unit.timers.cancel("survey_due", "1")
-        unit.outbox.add_alert("alert:1", "telegram", "staff", "-100", "HY-1", {}, NOW)
+        unit.outbox.add_for_staff("alert:1", "telegram", "staff", "-100", {}, NOW)
         (alert,) = unit.outbox.find_due(["telegram"], 5, NOW)
         unit.outbox.end(alert.id, Delivery.WITHHELD, "taken", NOW)
-        unit.outbox.add_alert("alert:2", "telegram", "staff", "-100", "HY-2", {}, NOW)
+        unit.outbox.add_for_staff("alert:2", "telegram", "staff", "-100", {}, NOW)
 
     database.run(work)
     gone = retain(database, 40 * DAY)

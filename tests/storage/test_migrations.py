@@ -67,9 +67,10 @@ def structure(connection: Connection) -> dict[str, object]:
     """Everything that the database itself knows about its tables, checks and partial indexes included."""
     if connection.dialect.name == "sqlite":
         rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-        # One line per column and constraint; in which order the constraints stand means nothing.
+        # One line per column and constraint; in which order the constraints stand means nothing, nor do
+        # the quotes that SQLite puts around the names of a table that was renamed.
         return {
-            row.name: sorted(line.strip(" \t,") for line in row.sql.splitlines())
+            row.name: sorted(line.strip(" \t,") for line in row.sql.replace('"', "").splitlines())
             for row in rows
             if row.name not in ("alembic_version", "sqlite_sequence")
         }

@@ -360,14 +360,20 @@ def test_a_dead_message_can_be_replayed(database: Backend) -> None:
 
 def test_an_alert_to_staff_is_stored_once(database: Backend) -> None:
     def alert(unit: SqlUnitOfWork) -> int | None:
-        return unit.outbox.add_alert("case:1:0", "telegram", "staff:-100", "-100", "请接手", {"case": 1}, NOW)
+        return unit.outbox.add_for_staff(
+            "case:1:0", "telegram", "room:-100:7", "-100", {"do": "card", "case_id": 1}, NOW
+        )
 
     alert_id = database.run(alert)
     assert alert_id is not None
     assert database.run(alert) is None
     (outgoing,) = due(database)
-    assert (outgoing.kind, outgoing.recipient, outgoing.text) == (OutgoingKind.ALERT, "-100", "请接手")
-    assert (outgoing.payload, outgoing.speakers, outgoing.message_id) == ({"case": 1}, frozenset(), None)
+    assert (outgoing.kind, outgoing.recipient, outgoing.text) == (OutgoingKind.ALERT, "-100", "")
+    assert (outgoing.payload, outgoing.speakers, outgoing.message_id) == (
+        {"do": "card", "case_id": 1},
+        frozenset(),
+        None,
+    )
     settle(database, outgoing)
     assert due(database) == []
 
