@@ -289,6 +289,18 @@ def telegram_token(text: str) -> str:
     return text
 
 
+def telegram_secret(text: str) -> str:
+    """What Telegram may be told to show at the webhook: 24 to 256 of ``A-Z a-z 0-9 _ -``, hard to guess."""
+    _refuse_known(text)
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,256}", text) is None:
+        raise RefusedError(
+            "只能用英文字母、数字、_ 和 -，最多 256 个；留空就会自动生成一个好的。",
+            "Only letters, digits, _ and -, at most 256; leave it empty to have a good one made.",
+        )
+    _refuse_weak(text.encode())
+    return text
+
+
 def shop_secret(text: str) -> str:
     """``whsec_`` and at least 24 random bytes in base64, as Standard Webhooks wants it."""
     _refuse_known(text)

@@ -78,12 +78,14 @@ class Secrets:
         shop: Signs order events; ``whsec_`` and base64.
         api_key: What the shop's systems show.
         session: Signs chat tokens.
+        telegram: What Telegram shows at the webhook.
         notes: Sentences for the person at the keyboard, such as a file whose mode was mended.
     """
 
     shop: SecretStr
     api_key: SecretStr
     session: SecretStr
+    telegram: SecretStr
     notes: tuple[str, ...] = ()
 
 
@@ -129,6 +131,7 @@ class Settings(BaseSettings):
     telegram_token: Annotated[SecretStr | None, _read(rules.telegram_token)] = None
     telegram_api: Annotated[str, _read(rules.service_url)] = "https://api.telegram.org"
     telegram_mode: TelegramMode = TelegramMode.POLLING
+    telegram_secret: Annotated[SecretStr | None, _read(rules.telegram_secret)] = None
     telegram_staff_chat: Annotated[int | None, _read(rules.staff_chat)] = None
     nlu_url: Annotated[str | None, _read(rules.service_url)] = None
 
@@ -226,6 +229,7 @@ class Settings(BaseSettings):
             shop=kept("SHOP_SECRET", self.shop_secret, make_shop_secret, rules.shop_secret),
             api_key=kept("API_KEY", self.api_key, make_key, rules.key),
             session=kept("SESSION_SECRET", self.session_secret, make_key, rules.key),
+            telegram=kept("TELEGRAM_SECRET", self.telegram_secret, make_key, rules.telegram_secret),
             notes=tuple(notes),
         )
 

@@ -396,7 +396,7 @@ WEAK_KEYS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["HUIYIN_API_KEY", "HUIYIN_SESSION_SECRET"])
+@pytest.mark.parametrize("name", ["HUIYIN_API_KEY", "HUIYIN_SESSION_SECRET", "HUIYIN_TELEGRAM_SECRET"])
 @pytest.mark.parametrize("text", WEAK_KEYS)
 def test_weak_keys_are_refused(name: str, text: str) -> None:
     refusal(name, text)
@@ -428,12 +428,14 @@ def test_strong_secrets_are_used_as_they_are_and_not_stored() -> None:
             "HUIYIN_SHOP_SECRET": STRONG_SHOP_SECRET,
             "HUIYIN_API_KEY": STRONG_KEY,
             "HUIYIN_SESSION_SECRET": STRONG_KEY[::-1],
+            "HUIYIN_TELEGRAM_SECRET": STRONG_KEY[1:],
         }
     )
     secrets = settings.secrets
     assert secrets.shop.get_secret_value() == STRONG_SHOP_SECRET
     assert secrets.api_key.get_secret_value() == STRONG_KEY
     assert secrets.session.get_secret_value() == STRONG_KEY[::-1]
+    assert secrets.telegram.get_secret_value() == STRONG_KEY[1:]
     for shown in (repr(settings), str(settings), repr(secrets), settings.model_dump_json()):
         assert STRONG_SHOP_SECRET not in shown
         assert STRONG_KEY not in shown
@@ -448,15 +450,22 @@ def test_secrets_that_are_not_set_are_made_once_and_kept() -> None:
     first = load_settings({}).secrets
     assert load_settings({"HUIYIN_API_KEY": ""}).secrets == first
     folder = Path("var/secrets")
-    assert sorted(path.name for path in folder.iterdir()) == ["API_KEY", "SESSION_SECRET", "SHOP_SECRET"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "API_KEY",
+        "SESSION_SECRET",
+        "SHOP_SECRET",
+        "TELEGRAM_SECRET",
+    ]
     assert mode(folder) == 0o700
     assert {mode(path) for path in folder.iterdir()} == {0o600}
-    assert len({first.shop, first.api_key, first.session}) == 3
+    assert len({first.shop, first.api_key, first.session, first.telegram}) == 4
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", first.telegram.get_secret_value())
     load_settings(
         {
             "HUIYIN_SHOP_SECRET": first.shop.get_secret_value(),
             "HUIYIN_API_KEY": first.api_key.get_secret_value(),
             "HUIYIN_SESSION_SECRET": first.session.get_secret_value(),
+            "HUIYIN_TELEGRAM_SECRET": first.telegram.get_secret_value(),
         }
     )
 
@@ -502,4 +511,4 @@ def test_those_who_start_together_use_the_same_secrets() -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: load_settings({}).secrets, range(32)))
     assert len({secrets.api_key.get_secret_value() for secrets in found}) == 1
-    assert len(list(Path("var/secrets").iterdir())) == 3
+    assert len(list(Path("var/secrets").iterdir())) == 4
