@@ -8,6 +8,9 @@ from datetime import datetime
 
 from desk.values import OrderStatus
 
+UNCERTAIN = "outbox rows are uncertain"
+"""What ``Records.unfinished`` calls them; on Telegram a death may be the reason."""
+
 
 @dataclass(slots=True)
 class Said:
@@ -39,6 +42,7 @@ class ChatHistory:
     """One customer's conversation.
 
     Attributes:
+        session: The public name of the web chat's session; ``telegram:`` and the user's number there.
         said: In the order in which it was sent; each was acknowledged before the next was sent.
         seen: Lines by seq as they came, over all connections and lives.
         last: The whole conversation as a reader sees it who comes at the very end.
@@ -57,6 +61,7 @@ class ChatHistory:
     surveys: dict[str, tuple[int, int]] = field(default_factory=dict)
     cases: int = 0
     faults: list[str] = field(default_factory=list)
+    channel: str = "webchat"
 
 
 @dataclass(slots=True)
@@ -76,12 +81,55 @@ class OrderHistory:
 
 
 @dataclass(slots=True)
+class Update:
+    """One update as Telegram knows it.
+
+    Attributes:
+        confirmed: Whether the bot acknowledged it: by a higher offset, or with 2xx.
+        variants: In how many different bytes it was delivered; the same bytes again count once.
+    """
+
+    confirmed: bool = False
+    variants: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A message that the bot wrote and Telegram showed; ``at`` in seconds since 1970."""
+
+    text: str
+    at: float
+
+
+@dataclass(slots=True)
+class TelegramHistory:
+    """What passed between the bot and Telegram, as Telegram saw it.
+
+    Attributes:
+        updates: By number.
+        shown: By chat, in the order in which it appeared, every copy.
+        edits: By session, (message, new text) of each edit.
+        taps: The query of every tap, by session.
+        notices: How often each tap was answered, by query.
+        deaths: When lives ended by kill -9, in seconds since 1970.
+    """
+
+    updates: dict[int, Update] = field(default_factory=dict)
+    shown: dict[int, list[Shown]] = field(default_factory=dict)
+    edits: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    taps: dict[str, list[str]] = field(default_factory=dict)
+    notices: dict[str, int] = field(default_factory=dict)
+    deaths: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class History:
     """Everything that was done from outside, and what came of it there."""
 
     chats: list[ChatHistory] = field(default_factory=list)
     orders: dict[str, OrderHistory] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    telegram: TelegramHistory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +157,47 @@ class CaseRecord:
     first_alerts: tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    """One row of the outbox to Telegram.
+
+    Attributes:
+        chat: To whom; 0 for the answer to a tap.
+        lane: Rows of one lane leave in the order in which they lie here.
+        state: Where it ended.
+        twice: Whether it was tried once more after a try of unknown outcome.
+        text: What it says, where that is known to the database.
+        called_at: When its last try began, in seconds since 1970; 0 if it was never tried.
+        ended_at: When it ended; 0 if it did not.
+    """
+
+    chat: int
+    lane: str
+    kind: str
+    state: str
+    twice: bool
+    text: str = ""
+    called_at: float = 0.0
+    ended_at: float = 0.0
+
+
+@dataclass(slots=True)
+class TelegramRecords:
+    """What the database holds of Telegram.
+
+    Attributes:
+        updates: By number, the states of its rows in the inbox.
+        lines: By session, everything that was said, in order of ``seq``; edits are not among it.
+        edits: By session, (message, new text).
+        outgoing: In the order in which it was decided.
+    """
+
+    updates: Mapping[str, list[str]] = field(default_factory=dict)
+    lines: Mapping[str, list[Line]] = field(default_factory=dict)
+    edits: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+    outgoing: list[OutgoingRecord] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Records:
     """What the stopped server left in its database.
@@ -126,3 +215,4 @@ class Records:
     unfinished: Mapping[str, int] = field(default_factory=dict)
     accounting: Mapping[str, int] = field(default_factory=dict)
     integrity: list[str] = field(default_factory=list)
+    telegram: TelegramRecords | None = None

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from crash_history import CaseRecord, OrderRecord, Records
+from crash_history import UNCERTAIN, CaseRecord, OrderRecord, Records
 from crash_shop import now
+from crash_telegram_records import read_telegram, session_of
 from sqlalchemy import func, select
 from sqlmodel import Session
 
@@ -20,7 +21,7 @@ from storage.reports import Reports
 from storage.sqlite_engine import make_engine
 from storage.tables.care import CASE_EVENTS, CASES, FEEDBACK, SURVEY_ANSWERS, SURVEYS
 from storage.tables.orders import ORDER_EVENTS, ORDERS
-from storage.tables.people import CHAT_SESSIONS, CONVERSATIONS, MESSAGES
+from storage.tables.people import CHAT_SESSIONS, CONVERSATIONS, IDENTITIES, MESSAGES
 from storage.tables.staff import DESK_EVENTS
 from storage.tables.work import INBOX, LANES, OUTBOX, TIMERS
 
@@ -56,9 +57,8 @@ def unfinished(session: Session, by: datetime) -> dict[str, int]:
         "timers are due": count(TIMERS, *due),
         "inbox items are dead": count(INBOX, INBOX.c.state == "dead"),
         "inbox items failed at least once": count(INBOX, INBOX.c.attempts > 0),
-        "outbox rows are dead or uncertain": count(
-            OUTBOX, OUTBOX.c.state.in_(["dead", "uncertain", "unreachable"])
-        ),
+        "outbox rows are dead or unreachable": count(OUTBOX, OUTBOX.c.state.in_(["dead", "unreachable"])),
+        UNCERTAIN: count(OUTBOX, OUTBOX.c.state == "uncertain"),
         "timers are dead": count(TIMERS, TIMERS.c.state == "dead"),
         "timers failed at least once": count(TIMERS, TIMERS.c.attempts > 0),
     }
@@ -109,6 +109,7 @@ def read_records(database: Path, by: datetime) -> Records:
                 "uncertain": counts.uncertain,
             },
             integrity=findings,
+            telegram=read_telegram(session),
         )
 
 
@@ -153,8 +154,15 @@ def _cases(session: Session) -> list[CaseRecord]:
     for row in session.execute(select(CASE_EVENTS).where(CASE_EVENTS.c.kind == "alerted")):
         recorded[row.case_id] += row.detail == "0"
     rows = session.execute(
-        select(CASES.c.id, CASES.c.state, CHAT_SESSIONS.c.session)
+        select(CASES.c.id, CASES.c.state, IDENTITIES.c.channel, IDENTITIES.c.external_id)
         .join(CONVERSATIONS, CONVERSATIONS.c.id == CASES.c.conversation_id)
-        .join(CHAT_SESSIONS, CHAT_SESSIONS.c.identity_id == CONVERSATIONS.c.identity_id)
+        .join(IDENTITIES, IDENTITIES.c.id == CONVERSATIONS.c.identity_id)
     )
-    return [CaseRecord(row.session, row.state != "closed", (told[row.id], recorded[row.id])) for row in rows]
+    return [
+        CaseRecord(
+            session_of(row.channel, row.external_id),
+            row.state != "closed",
+            (told[row.id], recorded[row.id]),
+        )
+        for row in rows
+    ]

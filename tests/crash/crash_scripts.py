@@ -12,7 +12,7 @@ from functools import cache
 from random import Random
 
 from crash_history import History, OrderHistory
-from crash_patterns import handoff_line, reminder_line, survey_line
+from crash_patterns import handoff_line, reminder_line
 from crash_shop import ShopSystem, now, steps_until_delivered
 from crash_staff import NAME, StaffMember
 from driver import Customer
@@ -79,6 +79,16 @@ class World:
         await member.sign_in()
         return member
 
+    def nothing_waits(self) -> bool:
+        """Whether nothing is on its way to the server."""
+        return True
+
+    def somebody_died(self) -> None:
+        """A life ended by kill -9, and the next one has not begun."""
+
+    def look_back(self) -> None:
+        """The last life has ended: gathers what is still to be known."""
+
     async def read_again(self, lines: Mapping[str, int]) -> None:
         """Has every customer read the whole conversation once more.
 
@@ -125,7 +135,7 @@ async def is_asked_after_delivery(world: World) -> None:
         await customer.bind(order, await world.shop.link(order))
         customer.history.surveys[order.external_id] = (1, 1)
         await world.shop.reports(order, OrderStatus.DELIVERED, now() - timedelta(minutes=1))
-        await customer.sees(survey_line(order.external_id))
+        await customer.is_asked(order.external_id)
         await _is_unhappy(customer, order)
 
 
@@ -187,20 +197,21 @@ async def chat(world: World, random: Random, stop: asyncio.Event) -> None:
         async with world.customer() as customer:
             await customer.open()
             for _ in range(random.randint(1, 4)):
-                asked = random.sample(questions(), random.randint(1, 3))
-                before = customer.last_seq
-                for question, answer in asked:
-                    await customer.say(question, answer, twice=random.random() < 0.2)
-                await customer.sees(asked[-1][1], before)
+                await customer.ask_all(random.sample(questions(), random.randint(1, 3)), random)
                 await asyncio.sleep(random.uniform(0.0, 0.5))
-            customer.history.cases += 1
-            if random.random() < 0.5:
-                await customer.ask(RAGE, handoff_line("anger"))
-            else:
-                await customer.ask(HELP, handoff_line("asked_for_person"))
-            await customer.say("订单里少了一个杯盖")
-            if random.random() < 0.5:
-                await customer.ask(NO_HELP, wording.BACK_TO_BOT)
+            await call_a_person(customer, random)
+
+
+async def call_a_person(customer: Customer, random: Random) -> None:
+    """A customer loses patience or temper; some change their minds."""
+    customer.history.cases += 1
+    if random.random() < 0.5:
+        await customer.ask(RAGE, handoff_line("anger"))
+    else:
+        await customer.ask(HELP, handoff_line("asked_for_person"))
+    await customer.say("订单里少了一个杯盖")
+    if random.random() < 0.5:
+        await customer.ask(NO_HELP, wording.BACK_TO_BOT)
 
 
 async def buy(world: World, random: Random, stop: asyncio.Event, prefix: str) -> None:
@@ -230,7 +241,7 @@ async def _buy(world: World, customer: Customer, order: OrderHistory, random: Ra
         await world.shop.reports(order, OrderStatus.REFUNDED, now())
     elif chance >= 0.15:
         customer.history.surveys[order.external_id] = (1, 1)
-        await customer.sees(survey_line(order.external_id))
+        await customer.is_asked(order.external_id)
         await _answer(customer, order, random)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -13,7 +14,7 @@ from typing import Any
 
 import httpx
 from crash_history import History, OrderHistory
-from driver import Caller
+from driver import PATIENCE, PAUSE, Caller, WorldError
 from shop import API_KEY, SHOP_SECRET_BYTES
 
 from desk.values import OrderStatus
@@ -25,6 +26,8 @@ class ShopSystem(Caller):
     def __init__(self, url: str, history: History) -> None:
         super().__init__(url, 0)
         self._history = history
+        self.link_kind = "web"
+        """Which of an order's links is given away: ``web`` or ``telegram``."""
 
     def order(self, external_id: str) -> OrderHistory:
         """An order that the shop is going to tell about."""
@@ -53,18 +56,24 @@ class ShopSystem(Caller):
                 self._history.faults.append(f"event {event_id} came again and was taken for new")
 
     async def link(self, order: OrderHistory) -> str:
-        """The token of the order's link; waits until the order is known."""
-        answer = await self.until(
-            lambda: self.http.build_request(
-                "GET",
-                f"/api/v1/orders/{order.external_id}/links",
-                headers={"Authorization": f"Bearer {API_KEY}"},
-            ),
-            {200},
-            {404},
-        )
-        token: str = answer.json()["web"].partition("#order=")[2]
-        return token
+        """The token of the order's link; waits until the order and that kind of link are known."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            answer = await self.until(
+                lambda: self.http.build_request(
+                    "GET",
+                    f"/api/v1/orders/{order.external_id}/links",
+                    headers={"Authorization": f"Bearer {API_KEY}"},
+                ),
+                {200},
+                {404},
+            )
+            # Telegram's needs the bot's name, which a new life has to ask for first.
+            link: str | None = answer.json()[self.link_kind]
+            if link is not None:
+                return link.partition("#order=" if self.link_kind == "web" else "?start=")[2]
+            await asyncio.sleep(PAUSE)
+        raise WorldError(f"order {order.external_id} never had a link for {self.link_kind}")
 
     def _signed(self, webhook_id: str, body: bytes) -> httpx.Request:
         stamp = str(int(time.time()))

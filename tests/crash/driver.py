@@ -11,12 +11,13 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
 from typing import Any
 
 import httpx
 from crash_history import ChatHistory, History, Line, OrderHistory, Said
-from crash_patterns import bound_line, fits
+from crash_patterns import bound_line, fits, survey_line
 
 PATIENCE = 60.0
 """Seconds after which something that should happen counts as lost."""
@@ -132,6 +133,13 @@ class Customer(Caller):
             self.history.faults.append("the same message again got another answer")
         return said
 
+    async def ask_all(self, asked: Sequence[tuple[str, str]], random: Random) -> None:
+        """Says several things in a row and waits for the last one's answer."""
+        before = self.last_seq
+        for question, answer in asked:
+            await self.say(question, answer, twice=random.random() < 0.2)
+        await self.sees(asked[-1][1], before)
+
     async def ask(self, text: str, answer: str, button_id: str | None = None) -> Line:
         """Says something and waits for the answer."""
         before = self.last_seq
@@ -155,6 +163,10 @@ class Customer(Caller):
                 if option["label"] == label:
                     return await self.ask(label, answer, button_id=option["button_id"])
         raise WorldError(f"there is no button {label}")
+
+    async def is_asked(self, order: str) -> Line:
+        """Waits for the question about an order."""
+        return await self.sees(survey_line(order))
 
     async def has_seen(self) -> None:
         """Tells the server that everything on the screen was seen."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from checker import find_faults
 from crash_history import (
+    UNCERTAIN,
     CaseRecord,
     ChatHistory,
     History,
@@ -178,7 +179,7 @@ CASE = CaseRecord("s-1", True, (1, 1))
         _set("cases", [replace(CASE, first_alerts=(0, 0))]),
         _set("accounting", {"delivered": 2, "accounted": 1, "missing": 0}),
         _set("accounting", {"delivered": 1, "accounted": 1, "missing": 1}),
-        _set("unfinished", {"outbox rows are dead or uncertain": 1}),
+        _set("unfinished", {UNCERTAIN: 1}),
         _set("integrity", ["row 7 missing from index ix_inbox_lane"]),
         _set("lines", {"s-1": 8}),
     ],

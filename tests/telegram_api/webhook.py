@@ -93,6 +93,11 @@ class WebhookSender:
         """Whether a webhook is set."""
         return bool(self.settings.url)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is on its way or to be tried again, copies included."""
+        return bool(self._lanes)
+
     def wake(self) -> None:
         """There may be something to do. Only in the server's own loop."""
         self._wake.set()
