@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from desk.errors import NotFoundError
@@ -232,43 +232,6 @@ class SqlConversationStore:
             .order_by(MESSAGES.c.id)
         )
         return [message_from_row(row) for row in (said, *rows)]
-
-    def find_versions(self, message_id: int) -> Sequence[Message]:
-        """Every stored version of this customer's message, itself included, by rising revision."""
-        itself = MESSAGES.alias("itself")
-        rows = self._session.execute(
-            select(*MESSAGE_COLUMNS)
-            .join(
-                itself,
-                and_(
-                    itself.c.channel == MESSAGES.c.channel,
-                    itself.c.external_id == MESSAGES.c.external_id,
-                    itself.c.conversation_id == MESSAGES.c.conversation_id,
-                ),
-            )
-            .where(itself.c.id == message_id)
-            .order_by(MESSAGES.c.revision)
-        )
-        return [message_from_row(row) for row in rows]
-
-    def find_staff_lines(self, conversation_id: int, staff_id: int, client_msg_id: str) -> Sequence[Message]:
-        """The line that this person said under that id of theirs, then what corrected it, oldest first."""
-        said = self._session.scalars(
-            select(MESSAGES.c.id).where(
-                MESSAGES.c.conversation_id == conversation_id,
-                MESSAGES.c.author == Author.STAFF.value,
-                MESSAGES.c.client_msg_id == client_msg_id,
-                MESSAGES.c.staff_id == staff_id,
-            )
-        ).one_or_none()
-        if said is None:
-            return []
-        rows = self._session.execute(
-            select(*MESSAGE_COLUMNS)
-            .where(or_(MESSAGES.c.id == said, MESSAGES.c.edits_message_id == said))
-            .order_by(MESSAGES.c.id)
-        )
-        return [message_from_row(row) for row in rows]
 
     def find_newest_prompt(self, conversation_id: int) -> Message | None:
         """The sent line with a prompt that has the highest ``seq``."""

@@ -179,10 +179,6 @@ class SqlIdentityStore:
         """Records that the customer cannot be reached until they write again."""
         self._write(identity_id, reachable=False, unreachable_reason=reason, unreachable_at=now)
 
-    def mark_reachable(self, identity_id: int, now: datetime) -> None:
-        """Records that the channel lets us write to the customer again, who has not written."""
-        self._write(identity_id, reachable=True, unreachable_reason="", unreachable_at=None)
-
     def set_opted_out(self, identity_id: int, at: datetime | None) -> None:
         """Sets since when the customer wants no surveys; None when they do."""
         self._write(identity_id, opted_out_at=at)
