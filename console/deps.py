@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Protocol, TypeVar
@@ -10,7 +11,16 @@ from zoneinfo import ZoneInfo
 
 from console.passwords import Passwords
 from desk.ports import Transactions, Wakeups
-from desk.values import Case, FaqEntry, Message, OrderEvent, Role, StaffMember
+from desk.values import (
+    Attachment,
+    Case,
+    FaqEntry,
+    LinkCode,
+    Message,
+    OrderEvent,
+    Role,
+    StaffMember,
+)
 from storage.reports import Reports
 
 T = TypeVar("T")
@@ -50,6 +60,12 @@ class StaffDeskRole(Protocol):
 
     async def close_case(self, number: str, staff: StaffMember, reason: str) -> Case: ...
 
+    async def hand_over(self, number: str, staff: StaffMember, to_staff_id: int) -> Case: ...
+
+    async def make_link_code(self, staff_id: int, by: StaffMember | None) -> LinkCode: ...
+
+    async def unlink_account(self, staff_id: int, channel: str, by: StaffMember | None) -> int: ...
+
     async def add_note(self, number: str, staff: StaffMember, text: str) -> None: ...
 
     async def reveal_phone(self, number: str, staff: StaffMember) -> str: ...
@@ -82,6 +98,18 @@ class ReadReports(Protocol):
     def __call__(self, read: Callable[[Reports], T]) -> Awaitable[T]: ...
 
 
+class MediaFiles(Protocol):
+    """Opens files that a channel keeps for us."""
+
+    def __call__(self, attachment: Attachment) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Opens the file of an attachment; gives its bytes in small pieces.
+
+        Opening and reading raise NotFoundError where the file is gone, InvalidInputError where it is too
+        big to be fetched, and any other DeskError where the channel does not answer just now.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class ConsoleDeps:
     """Everything that pages and API need.
@@ -92,6 +120,9 @@ class ConsoleDeps:
         shop_secrets: One secret, or two while it is being changed.
         is_stopping: Ends open streams when the server is about to stop.
         telegram_link: Turns an order token into a Telegram link; None while Telegram is off.
+        telegram_state: ``off``, ``ok`` or a constant word for what is wrong, as ``/readyz`` says it.
+        telegram_bot: The bot's user name without ``@``; empty while it is not known.
+        media_files: Opens files, by channel; a channel that is off is not in it.
     """
 
     transactions: Transactions
@@ -109,3 +140,6 @@ class ConsoleDeps:
     passwords: Passwords = field(default_factory=Passwords)
     is_stopping: Callable[[], bool] = lambda: False
     telegram_link: Callable[[str], str] | None = None
+    telegram_state: Callable[[], str] = lambda: "off"
+    telegram_bot: Callable[[], str] = lambda: ""
+    media_files: Mapping[str, MediaFiles] = field(default_factory=dict)

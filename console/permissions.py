@@ -18,6 +18,8 @@ class Permission(StrEnum):
     READ_CASES = "read_cases"
     ANSWER_CASES = "answer_cases"
     REVEAL_PHONE = "reveal_phone"
+    READ_ATTACHMENTS = "read_attachments"
+    """Open what customers and colleagues sent beside words; each look is audited."""
     READ_FEEDBACK = "read_feedback"
     READ_SURVEYS = "read_surveys"
     READ_FAQ = "read_faq"
@@ -35,6 +37,7 @@ _AGENT = frozenset(
         Permission.READ_CASES,
         Permission.ANSWER_CASES,
         Permission.REVEAL_PHONE,
+        Permission.READ_ATTACHMENTS,
         Permission.READ_FEEDBACK,
         Permission.READ_SURVEYS,
         Permission.READ_FAQ,

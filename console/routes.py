@@ -8,6 +8,7 @@ from console.api.orders import order_router
 from console.deps import ConsoleDeps
 from console.errors import install_error_handlers
 from console.pages.assets import add_assets
+from console.pages.attachments import add_attachments
 from console.pages.case_actions import add_case_actions
 from console.pages.cases import add_case_pages
 from console.pages.events import add_events
@@ -16,6 +17,7 @@ from console.pages.feedback import add_feedback_pages
 from console.pages.login import add_login_pages
 from console.pages.records import add_record_pages
 from console.pages.staff import add_staff_pages
+from console.pages.telegram_accounts import add_telegram_accounts
 from console.pages.visit import ConsoleRoom
 
 __all__ = ["ConsoleDeps", "console_router", "install_error_handlers"]
@@ -30,10 +32,12 @@ def console_router(deps: ConsoleDeps) -> APIRouter:
         add_events,
         add_case_pages,
         add_case_actions,
+        add_attachments,
         add_feedback_pages,
         add_faq_pages,
         add_record_pages,
         add_staff_pages,
+        add_telegram_accounts,
     ):
         add(room)
     router = APIRouter()

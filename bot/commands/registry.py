@@ -16,6 +16,7 @@ Command = Callable[["Installation", dict[str, Any]], Awaitable[dict[str, Any]]]
 
 COMMANDS: Mapping[str, Command] = {
     "add_staff": staff.add_staff,
+    "make_link_code": staff.make_link_code,
     "import_orders": orders.import_orders,
     "link_order": orders.link_order,
     "import_faq": faq.import_faq,

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bot.commands.arguments import read_text
-from desk.errors import InvalidInputError
+from desk.errors import InvalidInputError, NotFoundError
 from desk.values import Role
 
 if TYPE_CHECKING:
@@ -53,3 +53,18 @@ async def add_staff(installation: Installation, args: dict[str, Any]) -> dict[st
     everybody = await installation.database.read(lambda unit: unit.staff.all())
     has_admin = any(one.role is Role.ADMIN and not one.disabled for one in everybody)
     return {"login": member.login, "role": member.role.value, "has_admin": has_admin}
+
+
+async def make_link_code(installation: Installation, args: dict[str, Any]) -> dict[str, Any]:
+    """Makes the code by which ``login`` links a Telegram account, and says until when it is good.
+
+    Raises:
+        NotFoundError: Nobody has that login.
+        ConflictError: The account is disabled.
+    """
+    login = check_login(read_text(args, "login", 64))
+    found = await installation.database.read(lambda unit: unit.staff.find_by_login(login))
+    if found is None:
+        raise NotFoundError("there is no account of that login; huiyin staff list shows them")
+    made = await installation.staff_desk.make_link_code(found[0].id, None)
+    return {"login": found[0].login, "code": made.code, "expires_at": made.expires_at.isoformat()}

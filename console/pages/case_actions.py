@@ -12,7 +12,7 @@ from console.pages.cases import case_page, number_in
 from console.pages.visit import HOME, ConsoleRoom, Visit
 from console.permissions import Permission
 from console.sessions import new_token
-from desk.errors import DeskError, NotAllowedError, NotFoundError
+from desk.errors import DeskError, InvalidInputError, NotAllowedError, NotFoundError
 from desk.ports import UnitOfWork
 
 _LONGEST = 4000
@@ -76,6 +76,18 @@ def add_case_actions(room: ConsoleRoom) -> None:
             return await _refused(visit, error)
         return visit.go(f"{HOME}/{number}", "closed")
 
+    @room.post("/console/cases/{number}/hand-over", Permission.ANSWER_CASES)
+    async def hand_over(visit: Visit) -> Response:
+        number = number_in(visit)
+        try:
+            to_staff_id = await _colleague(visit)
+            await visit.deps.staff_desk.hand_over(number, visit.staff, to_staff_id)
+        except NotFoundError:
+            raise
+        except DeskError as error:
+            return await _refused(visit, error)
+        return visit.go(f"{HOME}/{number}", "handed_over")
+
     @room.post("/console/cases/{number}/phone", Permission.REVEAL_PHONE)
     async def phone(visit: Visit) -> Response:
         number = number_in(visit)
@@ -100,6 +112,20 @@ def add_case_actions(room: ConsoleRoom) -> None:
             raise NotAllowedError("not your case")
         visit.deps.staff_desk.typing(conversation_id, visit.staff)
         return visit.json({"done": True})
+
+
+async def _colleague(visit: Visit) -> int:
+    """Whom the form chose.
+
+    Raises:
+        InvalidInputError: Nobody who works here.
+    """
+    given = visit.form.get("to", "")
+    members = await visit.deps.transactions.read(lambda unit: list(unit.staff.all()))
+    for member in members:
+        if str(member.id) == given and not member.disabled:
+            return member.id
+    raise InvalidInputError("to", "form.choice")
 
 
 async def _refused(

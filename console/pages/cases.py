@@ -6,12 +6,13 @@ import re
 
 from starlette.responses import Response
 
+from console.pages.talk import shown_lines
 from console.pages.visit import ConsoleRoom, Visit
 from console.permissions import Permission
 from console.reasons import stated
 from console.sessions import new_token
 from desk.errors import NotFoundError
-from desk.values import CaseState, Role
+from desk.values import CaseState, Role, StaffMember
 from storage.reports import CasePage, CaseTab, HistoryLine
 
 _PAGE = 30
@@ -50,7 +51,7 @@ def number_in(visit: Visit) -> str:
 
 
 def may_act(visit: Visit, page: CasePage) -> bool:
-    """Whether this visitor may answer and close: nobody has the case, it is theirs, or they lead."""
+    """Whether this visitor may answer, hand over and close: nobody has the case, it is theirs, or they lead."""
     case = page.case
     if case.state is CaseState.CLOSED or not visit.may(Permission.ANSWER_CASES):
         return False
@@ -70,13 +71,16 @@ async def case_page(
     """The page of one case; with ``fault`` it is what a refused form comes back to, words kept."""
     number = number_in(visit)
     page = await visit.deps.reports(lambda reports: reports.case_page(number))
+    acts = may_act(visit, page)
     return await visit.page(
         "case.html",
         status,
         page=page,
         case=page.case,
+        lines=shown_lines(page),
         reasons=_reasons(page, visit.language),
-        may_act=may_act(visit, page),
+        may_act=acts,
+        colleagues=await _colleagues(visit, page) if acts else [],
         client_msg_id=client_msg_id or new_token(),
         fault=fault,
         reply=reply,
@@ -85,6 +89,13 @@ async def case_page(
         notes=[line for line in page.history if line.kind == "note"],
         steps=_steps(page),
     )
+
+
+async def _colleagues(visit: Visit, page: CasePage) -> list[StaffMember]:
+    """To whom the case may be handed: everybody who works here and does not have it, oneself first."""
+    members = await visit.deps.transactions.read(lambda unit: list(unit.staff.all()))
+    found = [each for each in members if not each.disabled and each.id != page.case.staff_id]
+    return sorted(found, key=lambda each: (each.id != visit.staff.id, each.name, each.id))
 
 
 def _reasons(page: CasePage, language: str) -> dict[int, str]:

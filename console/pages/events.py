@@ -12,7 +12,7 @@ from console.pages.visit import ConsoleRoom, Visit
 from console.permissions import Permission
 from desk.errors import StorageUnavailableError
 from desk.ports import UnitOfWork
-from desk.values import DeskEvent
+from desk.values import DeskEvent, StaffMember
 
 _HEARTBEAT = timedelta(seconds=15)
 _LOOK_AGAIN = timedelta(seconds=2)
@@ -55,11 +55,14 @@ async def _stream(visit: Visit, after: int) -> AsyncIterator[str]:
     if session is None:
         return
 
-    def look(unit: UnitOfWork) -> list[DeskEvent] | None:
+    def look(unit: UnitOfWork) -> list[tuple[DeskEvent, bool]] | None:
         # The session is asked again each time: who is disabled or signs out hears nothing more.
         if unit.staff.find_session(session.token_hash, visit.deps.clock()) is None:
             return None
-        return list(unit.desk_events.find_after(after, _BATCH))
+        return [
+            (event, _is_for(unit, event, session.staff))
+            for event in unit.desk_events.find_after(after, _BATCH)
+        ]
 
     # The first line sets the id from which the browser resumes, even if nothing happens before a break.
     yield f"retry: 3000\nid: {after}\nevent: hello\ndata: {{}}\n\n"
@@ -75,10 +78,10 @@ async def _stream(visit: Visit, after: int) -> AsyncIterator[str]:
         if found is None:
             yield "event: signed_out\ndata: {}\n\n"
             return
-        for event in found:
+        for event, yours in found:
             after = event.id
             silent_for = timedelta()
-            yield _line(event)
+            yield _line(event, yours=yours)
         if len(found) == _BATCH:
             continue
         if silent_for >= _HEARTBEAT:
@@ -88,7 +91,16 @@ async def _stream(visit: Visit, after: int) -> AsyncIterator[str]:
             silent_for += _LOOK_AGAIN
 
 
-def _line(event: DeskEvent) -> str:
+def _is_for(unit: UnitOfWork, event: DeskEvent, staff: StaffMember) -> bool:
+    """Whether a case was handed to this very person, and is still theirs."""
+    if event.kind != "case_handed_over" or event.case_id is None:
+        return False
+    return unit.cases.get(event.case_id).staff_id == staff.id
+
+
+def _line(event: DeskEvent, *, yours: bool = False) -> str:
     data = {key: event.payload[key] for key in _SHOWN if key in event.payload}
+    if yours:
+        data["yours"] = True
     # JSON without raw line breaks cannot end the event early; lone surrogates stay escaped.
     return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(data, ensure_ascii=True)}\n\n"

@@ -13,7 +13,7 @@ from console.texts import LANGUAGES
 from desk.errors import InvalidInputError, NotAllowedError, TooFastError
 from desk.ports import UnitOfWork
 from desk.texts import storable
-from desk.values import StaffMember
+from desk.values import LinkCode, StaffMember
 
 _A_YEAR = 365 * 24 * 3600
 
@@ -87,19 +87,39 @@ def add_login_pages(room: ConsoleRoom) -> None:
 
     @room.get("/console/account", Permission.SIGNED_IN)
     async def account(visit: Visit) -> Response:
-        return await visit.page("account.html", fault="")
+        return await account_page(visit)
 
     @room.post("/console/account/password", Permission.SIGNED_IN)
     async def change_password(visit: Visit) -> Response:
         try:
             password_hash = await _change_own_password(visit)
         except InvalidInputError as error:
-            return await visit.page("account.html", 422, fault=visit.words(error.reason))
+            return await account_page(visit, 422, fault=visit.words(error.reason))
         # All sessions ended with the old password, this one too; a fresh one replaces it.
         token = await _open_session(visit, visit.staff, password_hash, None)
         response = visit.go("/console/account", "password_changed")
         visit.cookies.put(response, visit.cookies.session, token)
         return response
+
+
+async def account_page(
+    visit: Visit, status: int = 200, *, fault: str = "", code: LinkCode | None = None
+) -> Response:
+    """One's own account; ``code`` links a Telegram account and is shown this once."""
+    staff_id = visit.staff.id
+
+    def read(unit: UnitOfWork) -> bool:
+        return any(member.id == staff_id for member in unit.staff_accounts.find_linked("telegram"))
+
+    return await visit.page(
+        "account.html",
+        status,
+        fault=fault,
+        code=code,
+        linked=await visit.deps.transactions.read(read),
+        telegram_on=visit.deps.telegram_state() != "off",
+        bot_name=visit.deps.telegram_bot(),
+    )
 
 
 async def _change_own_password(visit: Visit) -> str:

@@ -118,6 +118,7 @@ class Visit:
             path=self.request.url.path,
             known_actions=_KNOWN_ACTIONS,
             said=self._said(),
+            trouble=self._trouble(),
             **context,
         )
 
@@ -136,6 +137,13 @@ class Visit:
     def back(self, default: str = HOME) -> str:
         """Where the form said to return to, if that is a page of the console."""
         return own_path(self.form.get("back", "") or self.request.query_params.get("next", ""), default)
+
+    def _trouble(self) -> str:
+        """What everybody on staff must know while they wait for customers; empty when all is well."""
+        state = self.deps.telegram_state() if self.session is not None else "off"
+        if state in ("ok", "off"):
+            return ""
+        return text(f"trouble.{state}", self.language, default="") or self.words("trouble.other")
 
     def _said(self) -> str:
         # Only words of our own: an address that somebody else wrote must not put text on the page.

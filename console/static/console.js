@@ -39,6 +39,11 @@ const Huiyin = (() => {
       const open = new Set([...old.querySelectorAll("details[open]")].map((each) => each.id));
       const adopted = document.adoptNode(fresh);
       for (const each of adopted.querySelectorAll("details")) if (open.has(each.id)) each.open = true;
+      // A picture that somebody opened stays the same element: fetching it again would be another look.
+      for (const each of adopted.querySelectorAll("img[id]")) {
+        const before = document.getElementById(each.id);
+        if (before && before.complete && before.naturalWidth) each.replaceWith(before);
+      }
       old.replaceWith(adopted);
       adopted.scrollTop = follow ? adopted.scrollHeight : kept;
     }

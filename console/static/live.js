@@ -135,7 +135,17 @@
         drop(`notice-${read(event).number}`);
         soon();
       });
-    for (const kind of ["case_opened", "message", "case_noted", "feedback"])
+    source.addEventListener("case_handed_over", (event) => {
+      remember(event);
+      const found = read(event);
+      drop(`notice-${found.number}`);
+      soon();
+      // Who looks at the case already sees it change; everybody else to whom it came must hear of it.
+      if (!found.yours || !isNumber(found.number) || location.pathname.endsWith(`/${found.number}`)) return;
+      notice(`notice-${found.number}`, fill(words.handed, found), `/console/cases/${found.number}`, words.open);
+      beep();
+    });
+    for (const kind of ["case_opened", "message", "message_edited", "delivery", "reachable", "case_noted", "feedback"])
       source.addEventListener(kind, (event) => {
         remember(event);
         soon();

@@ -37,6 +37,7 @@ FRAME: dict[str, tuple[str, str]] = {
         "{customer} 还在等人工（{number}，第 {rung} 次提醒）",
         "{customer} is still waiting ({number}, reminder {rung})",
     ),
+    "live.handed": ("{number} 转给您了", "{number} was handed to you"),
     "live.open": ("查看", "Open"),
     "live.sending": ("发送中……", "Sending…"),
     "live.sent": ("已发送", "Sent"),
@@ -83,8 +84,15 @@ FRAME: dict[str, tuple[str, str]] = {
     "said.faq_saved": ("问答已保存，立即生效。", "Saved; in use at once."),
     "said.faq_deleted": ("问答已删除。", "Deleted."),
     "said.replayed": ("已重新放入队列。", "Back in the queue."),
+    "said.handed_over": ("已转交，客户知道换了人。", "Handed over; the customer knows."),
+    "said.telegram_unlinked": ("已解除 Telegram 关联。", "The Telegram account is unlinked."),
     "said.staff_added": ("账号已创建。", "Account created."),
     "said.staff_changed": ("账号已更新。", "Account updated."),
+    # Trouble with a channel
+    "trouble.other": (
+        "Telegram 有问题，可能收不到那边的消息。请联系管理员运行 huiyin doctor。",
+        "Telegram is in trouble and its messages may not arrive. Ask your admin to run huiyin doctor.",
+    ),
     # Errors
     "error.title": ("出了点问题", "Something is not right"),
     "error.home": ("回到工单", "Back to cases"),

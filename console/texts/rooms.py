@@ -166,6 +166,33 @@ ROOMS: dict[str, tuple[str, str]] = {
     "role.agent_does": ("处理工单，看反馈和回访", "cases, feedback, surveys"),
     "role.lead_does": ("再加：改问答、重试失败任务、看操作记录", "also FAQ, failed work, audit"),
     "role.admin_does": ("再加：管理账号", "also accounts"),
+    # Linking Telegram
+    "link.title": ("关联 Telegram", "Link Telegram"),
+    "link.lead": (
+        "关联后，您可以在 Telegram 客服群里接单、回复、结案。",
+        "Once linked you can take, answer and close cases in the staff group on Telegram.",
+    ),
+    "link.off": (
+        "这里还没有开启 Telegram，码先留着也会过期。",
+        "Telegram is off here, so a code would expire unused.",
+    ),
+    "link.linked": ("已关联", "Linked"),
+    "link.not_linked": ("未关联", "Not linked"),
+    "link.make": ("生成关联码", "Make a code"),
+    "link.end": ("解除关联", "Unlink"),
+    "link.for": ("{name}（{login}）的关联码：", "The code of {name} ({login}):"),
+    "link.how": (
+        "在 Telegram 里把 /link {code} 发给机器人，或发到客服群。",
+        "On Telegram send /link {code} to the bot, or in the staff group.",
+    ),
+    "link.how_named": (
+        "在 Telegram 里把 /link {code} 发给机器人 @{bot}，或发到客服群。",
+        "On Telegram send /link {code} to the bot @{bot}, or in the staff group.",
+    ),
+    "link.once": (
+        "只显示这一次，30 分钟内有效，用过即失效。",
+        "Shown this once; good for 30 minutes, and works once.",
+    ),
     # Audit
     "audit.title": ("操作记录", "Audit"),
     "audit.intact": ("记录完整，没有被改动过。", "The record is whole and unchanged."),
@@ -193,6 +220,9 @@ ROOMS: dict[str, tuple[str, str]] = {
     "did.session.renewed": ("改密码后换发登录", "New session after a password change"),
     "did.staff_added": ("创建首个管理员", "First admin created"),
     "did.case.take": ("接单", "Took a case"),
+    "did.case.hand_over": ("转交工单", "Handed a case over"),
+    "did.case.correct": ("更正回复", "Corrected a reply"),
+    "did.attachment.view": ("查看附件", "Looked at an attachment"),
     "did.case.reply": ("回复客户", "Replied"),
     "did.case.note": ("写备注", "Wrote a note"),
     "did.case.close": ("结案", "Closed a case"),
@@ -201,5 +231,8 @@ ROOMS: dict[str, tuple[str, str]] = {
     "did.faq.put": ("保存问答", "Saved an FAQ entry"),
     "did.faq.delete": ("删除问答", "Deleted an FAQ entry"),
     "did.staff.add": ("新建账号", "Added an account"),
+    "did.staff.link_code": ("生成 Telegram 关联码", "Made a Telegram code"),
+    "did.staff.link": ("关联 Telegram", "Linked Telegram"),
+    "did.staff.unlink": ("解除 Telegram 关联", "Unlinked Telegram"),
     "did.staff.change": ("修改账号", "Changed an account"),
 }
