@@ -103,3 +103,8 @@ SURVEY_OVER = "这次回访已经结束了，谢谢您。还想说什么可以�
 
 OPTED_OUT = "已为您退订，不会再收到回访。有问题仍然可以随时在这里找我们；想恢复请回复「恢复订阅」。"
 OPTED_IN = "已恢复，签收后我们会再请您评价。随时回复「退订」可以停止。"
+
+TYPE_A_DIGIT = "（点按钮，或者回复数字）"
+"""Added where buttons are shown by the channel's own means and the question does not say how to answer."""
+HOW_TO_TYPE = ("回复", "数字", "1～5")
+"""A question with one of these says it itself."""
