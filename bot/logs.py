@@ -134,7 +134,16 @@ def configure_logs(level: LogLevel, form: LogFormat, stream: TextIO | None = Non
         logger.propagate = True
     logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL + 1)
     # Their everyday lines tell an operator nothing that ours do not.
-    quiet = ("alembic", "asyncio", "httpcore", "httpx", "multipart", "python_multipart", "uvicorn.error")
+    quiet = (
+        "aiogram",
+        "alembic",
+        "asyncio",
+        "httpcore",
+        "httpx",
+        "multipart",
+        "python_multipart",
+        "uvicorn.error",
+    )
     for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)
     sys.excepthook = _log_uncaught

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from json.decoder import JSONDecoder
 from typing import Any, Final
 
-from desk.service_desk import RawInput, hash_bytes
+from desk.intake import RawInput, hash_bytes
 
 SOURCE = "telegram"
 HANDLED = ("message", "edited_message", "callback_query", "my_chat_member")

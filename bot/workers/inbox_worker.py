@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from desk.errors import LeaseLostError, StorageUnavailableError
+from desk.errors import InvalidInputError, LeaseLostError, StorageUnavailableError
 from desk.ports import Transactions, UnitOfWork, Wakeups
 from desk.values import Claim, InboxItem
 
@@ -136,7 +136,8 @@ class InboxWorker:
     ) -> None:
         attempts = item.attempts + 1
         name = type(error).__name__
-        is_dead = attempts >= MOST_TRIES
+        # What breaks a rule today breaks it tomorrow, and the lane's next items would wait for it.
+        is_dead = attempts >= MOST_TRIES or isinstance(error, InvalidInputError)
         _log.error(
             "inbox_item_failed",
             item_id=item.id,
