@@ -120,7 +120,7 @@ class ConsoleDeps:
         shop_secrets: One secret, or two while it is being changed.
         is_stopping: Ends open streams when the server is about to stop.
         telegram_link: Turns an order token into a Telegram link; None while Telegram is off.
-        telegram_state: ``off``, ``ok`` or a constant word for what is wrong, as ``/readyz`` says it.
+        telegram_state: ``off``, ``ok`` or sentences about what is wrong, as ``/readyz`` shows them.
         telegram_bot: The bot's user name without ``@``; empty while it is not known.
         media_files: Opens files, by channel; a channel that is off is not in it.
     """

@@ -232,16 +232,13 @@ def _telegram(settings: Settings) -> Sequence[Finding]:
 
 async def _ask_telegram(settings: Settings, token: str) -> list[Finding]:
     # Only here: nobody without a token has to wait for it to load.
-    from aiogram import Bot
-    from aiogram.client.session.aiohttp import AiohttpSession
-    from aiogram.client.telegram import TelegramAPIServer
     from aiogram.utils.token import TokenValidationError
 
     from bot.telegram.checkup import WantedSetup, check_telegram
+    from bot.telegram.session import make_bot
 
-    session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_api))
     try:
-        bot = Bot(token, session=session)
+        bot = make_bot(token, settings.telegram_api)
     except TokenValidationError:
         return [
             Finding(
@@ -257,7 +254,7 @@ async def _ask_telegram(settings: Settings, token: str) -> list[Finding]:
     try:
         return await check_telegram(bot, wanted, datetime.now(UTC))
     finally:
-        await session.close()
+        await bot.session.close()
 
 
 def _off(settings: Settings) -> Iterator[Finding]:

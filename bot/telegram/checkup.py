@@ -36,8 +36,8 @@ from aiogram.types import (
 )
 
 from bot.findings import Finding, State
+from bot.telegram.setup import WEBHOOK_PATH
 
-WEBHOOK_PATH = "/telegram/webhook"
 _PORTS = (443, 80, 88, 8443)
 """Where Telegram delivers to (https://core.telegram.org/bots/webhooks)."""
 _MANY_PENDING = 100

@@ -27,6 +27,7 @@ from console.security.headers import API_HEADERS, PAGE_HEADERS
 from console.security.throttle import LoginThrottle
 from console.sessions import Cookies, from_own_page, new_token, same_token, token_hash
 from console.texts import TEXTS, text
+from console.troubles import told
 from desk.errors import InvalidInputError
 from desk.ports import StaffSession
 from desk.texts import storable
@@ -140,10 +141,7 @@ class Visit:
 
     def _trouble(self) -> str:
         """What everybody on staff must know while they wait for customers; empty when all is well."""
-        state = self.deps.telegram_state() if self.session is not None else "off"
-        if state in ("ok", "off"):
-            return ""
-        return text(f"trouble.{state}", self.language, default="") or self.words("trouble.other")
+        return told(self.deps.telegram_state(), self.language) if self.session is not None else ""
 
     def _said(self) -> str:
         # Only words of our own: an address that somebody else wrote must not put text on the page.

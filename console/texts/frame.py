@@ -89,10 +89,30 @@ FRAME: dict[str, tuple[str, str]] = {
     "said.staff_added": ("账号已创建。", "Account created."),
     "said.staff_changed": ("账号已更新。", "Account updated."),
     # Trouble with a channel
-    "trouble.other": (
-        "Telegram 有问题，可能收不到那边的消息。请联系管理员运行 huiyin doctor。",
-        "Telegram is in trouble and its messages may not arrive. Ask your admin to run huiyin doctor.",
+    "trouble.telegram": (
+        "Telegram 有问题，那边的消息可能会晚到：{what}请管理员运行 huiyin doctor。",
+        "Telegram is in trouble and messages from there may be late: {what} Your admin can run huiyin doctor.",
     ),
+    "trouble.unreachable": ("现在连不上 Telegram。", "It cannot be reached just now."),
+    "trouble.token": ("Telegram 不认这个令牌。", "It refuses the bot's token."),
+    "trouble.not_taken": ("webhook 还没有设置好。", "It has not taken the webhook yet."),
+    "trouble.not_brought": (
+        "Telegram 打不开我们的 webhook 地址。",
+        "It cannot open the address of our webhook.",
+    ),
+    "trouble.second_poller": (
+        "另一个程序也在用这个机器人收消息。",
+        "Another program takes this bot's messages too.",
+    ),
+    "trouble.foreign_webhook": (
+        "另一个程序给这个机器人设了 webhook。",
+        "Another program has set a webhook for this bot.",
+    ),
+    "trouble.removed_webhook": (
+        "另一个程序移除了 webhook。",
+        "Another program has removed the webhook.",
+    ),
+    "trouble.not_stored": ("收到的消息暂时存不下来。", "What comes in cannot be stored just now."),
     # Errors
     "error.title": ("出了点问题", "Something is not right"),
     "error.home": ("回到工单", "Back to cases"),

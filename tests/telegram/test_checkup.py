@@ -6,13 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
 from telegram_api import TelegramApi
 
 from bot.findings import Finding, State
 from bot.telegram.checkup import WantedSetup, check_telegram
+from bot.telegram.session import make_bot
 
 GROUP = -1001234567890
 HERE = "https://shop.example"
@@ -28,8 +26,7 @@ def play(story: Callable[[TelegramApi, Check], Awaitable[None]]) -> None:
 
     async def run() -> None:
         async with TelegramApi() as api:
-            session = AiohttpSession(api=TelegramAPIServer.from_base(api.url))
-            bot = Bot(api.token, session=session)
+            bot = make_bot(api.token, api.url)
 
             async def check(wanted: WantedSetup, seconds: float = 10.0) -> list[Finding]:
                 found = await check_telegram(bot, wanted, datetime.now(UTC), timedelta(seconds=seconds))
@@ -40,7 +37,7 @@ def play(story: Callable[[TelegramApi, Check], Awaitable[None]]) -> None:
             try:
                 await story(api, check)
             finally:
-                await session.close()
+                await bot.session.close()
 
     asyncio.run(run())
 

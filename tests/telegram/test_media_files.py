@@ -8,12 +8,10 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
 from telegram_api import TelegramApi
 
 from bot.telegram.media_files import CHUNK_BYTES, MOST_BYTES, MediaUnavailableError, TelegramFiles
+from bot.telegram.session import make_bot
 from desk.errors import DeskError, InvalidInputError, NotFoundError
 from desk.values import Attachment, AttachmentKind
 
@@ -27,9 +25,9 @@ def play(story: Callable[[TelegramApi, Open], Awaitable[None]], patience: float 
 
     async def run() -> None:
         async with TelegramApi() as api:
-            session = AiohttpSession(api=TelegramAPIServer.from_base(api.url))
+            bot = make_bot(api.token, api.url)
             token = api.token
-            files = TelegramFiles(Bot(token, session=session), answer_within=timedelta(seconds=patience))
+            files = TelegramFiles(bot, answer_within=timedelta(seconds=patience))
 
             async def read(file_id: str, size: int | None = None) -> list[bytes]:
                 try:
@@ -42,7 +40,7 @@ def play(story: Callable[[TelegramApi, Open], Awaitable[None]], patience: float 
             try:
                 await story(api, read)
             finally:
-                await session.close()
+                await bot.session.close()
             secret = token.partition(":")[2]
             assert not any(secret in each for each in told)
 
@@ -125,9 +123,9 @@ def test_a_token_refused_in_the_middle_is_no_missing_file() -> None:
 def test_only_so_many_are_open_at_once_and_a_closed_one_makes_room() -> None:
     async def run() -> None:
         async with TelegramApi() as api:
-            session = AiohttpSession(api=TelegramAPIServer.from_base(api.url))
+            bot = make_bot(api.token, api.url)
             short = timedelta(milliseconds=200)
-            files = TelegramFiles(Bot(api.token, session=session), answer_within=short, at_once=1)
+            files = TelegramFiles(bot, answer_within=short, at_once=1)
             wanted = Attachment(AttachmentKind.PHOTO, sent(api, b"x" * 500_000))
             try:
                 async with files(wanted) as pieces:
@@ -138,7 +136,7 @@ def test_only_so_many_are_open_at_once_and_a_closed_one_makes_room() -> None:
                 async with files(wanted) as pieces:
                     assert sum([len(piece) async for piece in pieces]) == 500_000
             finally:
-                await session.close()
+                await bot.session.close()
 
     asyncio.run(run())
 
@@ -146,8 +144,8 @@ def test_only_so_many_are_open_at_once_and_a_closed_one_makes_room() -> None:
 def test_a_connection_that_breaks_half_way_is_told() -> None:
     async def run() -> None:
         async with TelegramApi() as api:
-            session = AiohttpSession(api=TelegramAPIServer.from_base(api.url))
-            files = TelegramFiles(Bot(api.token, session=session), answer_within=timedelta(seconds=2))
+            bot = make_bot(api.token, api.url)
+            files = TelegramFiles(bot, answer_within=timedelta(seconds=2))
             try:
                 async with files(Attachment(AttachmentKind.VIDEO, sent(api, bytes(15_000_000)))) as pieces:
                     assert await anext(aiter(pieces))
@@ -156,6 +154,6 @@ def test_a_connection_that_breaks_half_way_is_told() -> None:
                         [piece async for piece in pieces]
                 assert api.token not in "".join(traceback.format_exception(told.value))
             finally:
-                await session.close()
+                await bot.session.close()
 
     asyncio.run(run())
