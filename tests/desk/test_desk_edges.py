@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from messenger_rig import FakeMessenger, Friend, play_messenger
 from shop import API_KEY, Customer, Shop, play
 from sqlalchemy import text
 
@@ -32,15 +33,11 @@ from desk.errors import (
     UnderstandingError,
     UnreachableError,
 )
-from desk.ports import SendReceipt, SentimentScorer, Understander, UnitOfWork
-from desk.service_desk import RETENTION_TIMER, Incoming, ServiceDesk
+from desk.ports import SentimentScorer, Understander, UnitOfWork
+from desk.service_desk import RETENTION_TIMER, ServiceDesk
 from desk.values import (
     CaseState,
-    ChannelCapabilities,
-    Conversation,
     FaqBook,
-    Identity,
-    Outgoing,
     Role,
     Sentiment,
     SentimentLabel,
@@ -58,73 +55,6 @@ REMINDER = wording.SURVEY_REMINDER.format(order="A-1")
 
 
 # --- Parts of the stories ------------------------------------------------------------------------------
-
-
-class FakeMessenger:
-    """A channel behind a network that does not tell what was seen; ``failures`` come one by one."""
-
-    channel = "messenger"
-    capabilities = ChannelCapabilities()
-
-    def __init__(self) -> None:
-        self.failures: list[Exception] = []
-        self.sent: list[Outgoing] = []
-        self.tried: list[Outgoing] = []
-
-    @property
-    def texts(self) -> list[str]:
-        return [outgoing.text for outgoing in self.sent]
-
-    async def send(self, outgoing: Outgoing) -> SendReceipt:
-        self.tried.append(outgoing)
-        if self.failures:
-            raise self.failures.pop(0)
-        self.sent.append(outgoing)
-        return SendReceipt(f"p-{len(self.sent)}")
-
-
-class Friend:
-    """A customer on the messenger, bound to order A-1."""
-
-    def __init__(self, shop: Shop, messenger: FakeMessenger, identity: Identity, talk: Conversation) -> None:
-        self._shop, self._messenger = shop, messenger
-        self.identity, self.talk = identity, talk
-
-    async def says(self, words: str, external_id: str, button_id: str | None = None) -> list[str]:
-        """Writes, lets everything happen, and returns what arrived in answer."""
-        before = len(self._messenger.sent)
-        incoming = Incoming(self.identity.id, external_id, words, self._shop.clock(), button_id=button_id)
-        await self._shop.desk.take_message(incoming, lambda unit: None)
-        await self._shop.settle()
-        return self._messenger.texts[before:]
-
-
-def play_messenger(
-    folder: Path, story: Callable[[Shop, FakeMessenger, Friend], Coroutine[Any, Any, None]]
-) -> None:
-    """Plays a story with a messenger beside the web chat, and a buyer of A-1 on it."""
-
-    async def with_messenger(shop: Shop) -> None:
-        messenger = FakeMessenger()
-        installation = shop.installation
-        parts = installation.database, installation.wakeups, shop.desk
-        shop.outboxes = [
-            OutboxWorker(*parts, sender, installation.owner, shop.clock)
-            for sender in (WebChatSender(), messenger)
-        ]
-        await shop.reports_event("shipped")
-        token_hash = hashlib.sha256((await shop.link()).encode()).hexdigest()
-
-        def bind(unit: UnitOfWork) -> tuple[Identity, Conversation]:
-            identity, talk = unit.identities.open("messenger", "u-1", shop.clock())
-            order = unit.orders.lock("A-1")
-            assert order is not None
-            unit.orders.bind(token_hash, order.id, identity.id, shop.clock())
-            return identity, talk
-
-        await story(shop, messenger, Friend(shop, messenger, *await shop.run(bind)))
-
-    play(folder, with_messenger)
 
 
 def staff_with(
@@ -581,23 +511,6 @@ def test_without_storage_nothing_is_taken_for_misunderstood(tmp_path: Path) -> N
 
 
 # --- The same thing twice, changed, or pressed by somebody else -----------------------------------------------
-
-
-def test_an_edited_message_corrects_the_record_and_is_not_answered_again(tmp_path: Path) -> None:
-    async def story(shop: Shop, messenger: FakeMessenger, friend: Friend) -> None:
-        assert len(await friend.says("怎么退货", "1")) == 1
-        edit = Incoming(friend.identity.id, "1", "转人工", shop.clock(), revision=1)
-        for _ in range(2):
-            await shop.desk.take_message(edit, lambda unit: None)
-            await shop.settle()
-        assert len(messenger.sent) == 1
-        _, lines = await shop.desk.read_lines(friend.identity.id, 0)
-        assert [(line.text, line.reason) for line in lines if line.author.value == "customer"][1:] == [
-            ("转人工", "edited")
-        ]
-        assert await shop.run(lambda unit: unit.cases.find_open(friend.talk.id)) is None
-
-    play_messenger(tmp_path, story)
 
 
 def test_a_message_repeated_after_its_key_was_forgotten_is_still_not_answered_again(tmp_path: Path) -> None:
