@@ -111,6 +111,8 @@ class TelegramHistory:
         edits: By session, (message, new text) of each edit.
         taps: The query of every tap, by session.
         notices: How often each tap was answered, by query.
+        relayed: Customers' words that staff must see in the group, in this order.
+        topics: How many topics were made.
         deaths: When lives ended by kill -9, in seconds since 1970.
     """
 
@@ -119,6 +121,8 @@ class TelegramHistory:
     edits: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     taps: dict[str, list[str]] = field(default_factory=dict)
     notices: dict[str, int] = field(default_factory=dict)
+    relayed: list[str] = field(default_factory=list)
+    topics: int = 0
     deaths: list[float] = field(default_factory=list)
 
 
@@ -192,9 +196,9 @@ class TelegramRecords:
         outgoing: In the order in which it was decided.
     """
 
-    updates: Mapping[str, list[str]] = field(default_factory=dict)
-    lines: Mapping[str, list[Line]] = field(default_factory=dict)
-    edits: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+    updates: dict[str, list[str]] = field(default_factory=dict)
+    lines: dict[str, list[Line]] = field(default_factory=dict)
+    edits: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     outgoing: list[OutgoingRecord] = field(default_factory=list)
 
 

@@ -68,6 +68,7 @@ class Launcher:
                 "log": str(place.log),
                 "kill_at": kill_at,
                 "when": when,
+                "hasty": place.hasty,
             }
         )
         return life
@@ -115,12 +116,17 @@ async def launcher() -> AsyncIterator[Launcher]:
 
 
 class Place:
-    """A data folder and the port that all its lives serve on, one after the other."""
+    """A data folder and the port that all its lives serve on, one after the other.
+
+    Attributes:
+        hasty: Its lives are broken on purpose: they acknowledge updates before they store them.
+    """
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.var = folder / "var"
         self.log = folder / "log"
         folder.mkdir(parents=True, exist_ok=True)
+        self.hasty = False
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {

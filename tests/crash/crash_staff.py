@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from datetime import timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -22,14 +23,22 @@ _PASSWORD = uuid.uuid4().hex
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 
 
-def hire(database: Path) -> None:
-    """Adds the member to the database of a server that is stopped."""
+def hire(database: Path, telegram_id: int | None = None) -> None:
+    """Adds the member to the database of a server that is stopped.
+
+    Args:
+        telegram_id: Whom in Telegram they act as, too.
+    """
     password_hash = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(_PASSWORD)
     engine = make_engine(database, "write")
     try:
         with writing(engine) as connection:
             with Session(connection, join_transaction_mode="create_savepoint") as session:
-                SqlUnitOfWork(session, "test").staff.add(LOGIN, NAME, Role.LEAD, password_hash, now())
+                unit = SqlUnitOfWork(session, "test")
+                member = unit.staff.add(LOGIN, NAME, Role.LEAD, password_hash, now())
+                if telegram_id is not None:
+                    unit.staff_accounts.add_code(member.id, "a code", now() + timedelta(minutes=1), now())
+                    unit.staff_accounts.use_code("a code", "telegram", str(telegram_id), now())
                 session.commit()
             connection.commit()
     finally:

@@ -53,6 +53,11 @@ def telegram_settings(api: TelegramApi, mode: str, group: int | None = None) -> 
     return settings
 
 
+def without_hint(text: str) -> str:
+    """The words alone, without how to answer them by typing."""
+    return text.removesuffix(f"\n{wording.TYPE_A_DIGIT}")
+
+
 class TelegramWorld(World):
     """Customers in Telegram and a shop, around one server.
 
@@ -125,8 +130,10 @@ class TelegramWorld(World):
                 said.acknowledged = self.seen.updates[number].confirmed
         for call in self.api.calls():
             if call.executed and call.chat is not None and call.method in {"sendMessage", "copyMessage"}:
-                shown = Shown(str(call.params.get("text", "")), call.wall)
+                shown = Shown(without_hint(str(call.params.get("text", ""))), call.wall)
                 self.seen.shown.setdefault(call.chat, []).append(shown)
+            if call.executed and call.method == "createForumTopic":
+                self.seen.topics += 1
             if call.executed and call.method == "answerCallbackQuery":
                 query = str(call.params["callback_query_id"])
                 self.seen.notices[query] = self.seen.notices.get(query, 0) + 1
@@ -222,9 +229,10 @@ class TelegramCustomer:
         """Presses the newest button of that label."""
         before = self.last_seq
         for seen in reversed(self._user.sees(by_bot=True)):
-            if found := [each for each in seen.labels if label in each]:
-                message_id, button = seen.message_id, found[0]
-                await self._tap(message_id, button, label, answer)
+            # On the button stands what may be typed instead, too.
+            found = [each for each in seen.labels if each == label or each.endswith(f" {label}")]
+            if found:
+                await self._tap(seen.message_id, found[0], label, answer)
                 return await self.sees(answer, before)
         raise WorldError(f"there is no button {label}")
 
@@ -248,9 +256,13 @@ class TelegramCustomer:
         """Waits for a message of the bot that fits the pattern."""
         return await self._until(lambda: next(iter(self._fitting(pattern, after)), None), pattern)
 
+    def has_seen_line(self, pattern: str) -> bool:
+        """Whether the bot has written something that fits the pattern."""
+        return bool(self._fitting(pattern, 0))
+
     def _fitting(self, pattern: str, after: int) -> list[Seen]:
         found = self._user.sees(by_bot=True)
-        return [seen for seen in found if seen.message_id > after and fits(pattern, seen.text)]
+        return [seen for seen in found if seen.message_id > after and fits(pattern, without_hint(seen.text))]
 
     async def _act(self, text: str, answers: tuple[str, ...], act: Callable[[], str]) -> Said:
         said = Said(self._world.do(act), text, answers)

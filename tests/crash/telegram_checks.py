@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from talk_checks import of_answers, of_messages
 IN_DOUBT = 3.0
 """Seconds for which a send can be in doubt: from its call until it is recorded, on a busy machine."""
 _CUSTOMERS = "conversation:"
+_CASE_NUMBER = re.compile(r"HY-\d+")
 
 
 def find_telegram_faults(history: History, records: Records) -> list[str]:
@@ -34,6 +36,7 @@ def find_telegram_faults(history: History, records: Records) -> list[str]:
     for chat in history.chats:
         if chat.channel == "telegram":
             faults += [f"{chat.name}: {fault}" for fault in _of_chat(chat, seen, stored)]
+    faults += _of_group(history, seen)
     return faults
 
 
@@ -119,14 +122,18 @@ def find_copies(
         if not expected.fewest <= len(copies) <= expected.most:
             yield f"{expected.text!r} was shown {len(copies)} times"
         extra = len(copies) - max(1, expected.fewest)
-        explained = sum(
-            any(one.at <= death <= next_one.at and death - one.at < IN_DOUBT for death in deaths)
-            for one, next_one in pairwise(copies)
-        )
-        if extra > explained:
+        if extra > _explained(copies, deaths):
             yield f"{expected.text!r} was shown again although nobody had died while it was sent"
     for text, _ in groups[place:]:
         yield f"{text!r} was shown and never decided on, or in another order"
+
+
+def _explained(copies: Sequence[Shown], deaths: Sequence[float]) -> int:
+    """How many of these are there because a life died just after it had sent the one before."""
+    return sum(
+        any(one.at <= death <= next_one.at and death - one.at < IN_DOUBT for death in deaths)
+        for one, next_one in pairwise(copies)
+    )
 
 
 def _expected(rows: Sequence[OutgoingRecord]) -> list[_Expected]:
@@ -145,6 +152,37 @@ def _expected(rows: Sequence[OutgoingRecord]) -> list[_Expected]:
 
 def _text_at(groups: Sequence[tuple[str, list[Shown]]], place: int) -> str:
     return groups[place][0] if place < len(groups) else "nothing"
+
+
+# --- The staff group ----------------------------------------------------------------------------------
+
+
+def _of_group(history: History, seen: TelegramHistory) -> Iterator[str]:
+    """Staff see every case, and every line of a customer once and in order."""
+    shown = [each for chat, lines in seen.shown.items() if chat < 0 for each in lines]
+    if not shown and not seen.relayed:
+        return
+    cases = sum(chat.cases for chat in history.chats)
+    # A card shows lines of the talk, too.
+    cards = [each for each in shown if _CASE_NUMBER.search(each.text)]
+    lines = [each for each in shown if each not in cards]
+    if len(cards) < cases:
+        yield f"{len(cards)} cards of {cases} cases were shown in the group"
+    if seen.topics > sum(chat.cases > 0 for chat in history.chats) + len(seen.deaths):
+        yield f"{seen.topics} topics were made in the group"
+    places = []
+    for text in seen.relayed:
+        copies = [each for each in lines if text in each.text]
+        if not copies:
+            yield f"staff never saw {text!r} in the group"
+            continue
+        places.append((lines.index(copies[0]), copies[0].text.index(text)))
+        if len(copies) - 1 > _explained(copies, seen.deaths):
+            yield f"staff saw {text!r} {len(copies)} times in the group although nobody had died meanwhile"
+    if places != sorted(places):
+        yield "staff saw the customers' lines in another order in the group"
+    if len(cards) - cases > _explained(cards, seen.deaths):
+        yield f"{len(cards)} cards of {cases} cases were shown although nobody had died meanwhile"
 
 
 # --- Surveys ------------------------------------------------------------------------------------------
