@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import cache
 from random import Random
+from typing import TYPE_CHECKING
 
 from crash_history import History, OrderHistory
 from crash_patterns import handoff_line, reminder_line
@@ -23,6 +24,9 @@ from desk.escalation import reason_to_escalate
 from desk.policy import fill
 from desk.values import OrderStatus
 from desk.words.opt_out import asks_to_stop
+
+if TYPE_CHECKING:
+    from crash_telegram import TelegramCustomer
 
 HELP = "转人工"
 NO_HELP = "不用转人工了"
@@ -202,7 +206,7 @@ async def chat(world: World, random: Random, stop: asyncio.Event) -> None:
             await call_a_person(customer, random)
 
 
-async def call_a_person(customer: Customer, random: Random) -> None:
+async def call_a_person(customer: Customer | TelegramCustomer, random: Random) -> None:
     """A customer loses patience or temper; some change their minds."""
     customer.history.cases += 1
     if random.random() < 0.5:

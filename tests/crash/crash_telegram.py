@@ -29,6 +29,9 @@ HURRY = 40.0
 """Webhooks are tried again that many times as fast as Telegram would: soon after a life is up again."""
 
 
+_GREETING = wording.GREETING.format(shop_name="本店") + "*"
+
+
 @asynccontextmanager
 async def telegram(shuffle: int | None = None) -> AsyncIterator[TelegramApi]:
     """Telegram in this process.
@@ -156,7 +159,7 @@ class TelegramCustomer:
 
     async def open(self) -> None:
         """Presses Start, and waits until greeted."""
-        await self._start("", wording.GREETING.format(shop_name="本店") + "*")
+        await self._start("")
 
     async def bind(self, order: OrderHistory, order_token: str) -> None:
         """Comes through an order's deep link and waits until the bot says so."""
@@ -164,13 +167,11 @@ class TelegramCustomer:
         await self._start(order_token)
         await self.sees(bound_line(order.external_id))
 
-    async def _start(self, payload: str, *answers: str) -> None:
+    async def _start(self, payload: str) -> None:
         before = self.last_seq
-        await self._act(
-            f"/start {payload}".strip(), answers, lambda: f"{self._user.id}:{self._user.starts(payload)}"
-        )
-        for answer in answers:
-            await self.sees(answer, before)
+        # The token behind the command is not kept.
+        await self._act("/start", (_GREETING,), lambda: f"{self._user.id}:{self._user.starts(payload)}")
+        await self.sees(_GREETING, before)
 
     async def say(self, text: str, *answers: str, twice: bool = False) -> Said:
         """Writes.
@@ -232,17 +233,17 @@ class TelegramCustomer:
             # On the button stands what may be typed instead, too.
             found = [each for each in seen.labels if each == label or each.endswith(f" {label}")]
             if found:
-                await self._tap(seen.message_id, found[0], label, answer)
+                await self._tap(seen.message_id, found[0], answer)
                 return await self.sees(answer, before)
         raise WorldError(f"there is no button {label}")
 
-    async def _tap(self, message_id: int, button: str, label: str, answer: str) -> None:
+    async def _tap(self, message_id: int, button: str, answer: str) -> None:
         def tap() -> str:
             query = self._user.taps(message_id, button)
             self._world.seen.taps.setdefault(self.history.session, []).append(query)
             return f"tap:{query}"
 
-        await self._act(label, (answer,), tap)
+        await self._act(button, (answer,), tap)
 
     async def has_seen(self) -> None:
         """Telegram tells nobody what was seen."""

@@ -26,7 +26,7 @@ from crash_telegram_scripts import (
 
 pytestmark = pytest.mark.crash
 
-KILLS = kills(10)
+KILLS = max(1, kills(40) // 4)
 SHUFFLED_KILLS = max(1, KILLS // 5)
 CROWD = [chat_in_telegram] * 6 + [partial(buy, prefix=f"T{number}") for number in range(4)]
 SHORT, SURVEY, STAFF_GROUP, EDITED = "asks", "is_asked", "is_helped_in_the_group", "asks_twice_and_edits"
