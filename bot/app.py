@@ -25,6 +25,9 @@ from bot.faq_entries import default_faq, to_entries
 from bot.figures import InstallationFigures
 from bot.settings import Settings
 from bot.supervisor import Supervisor
+from bot.telegram.channel import Duty, TelegramChannel
+from bot.telegram.poller import PollerTimes
+from bot.telegram.sender import TelegramSender
 from bot.web_server import WebServer
 from bot.webchat import messages
 from bot.webchat.routes import SessionUnknownError, WebChat, WebChatDeps
@@ -41,7 +44,7 @@ from console.notifier import ConsoleNotifier
 from console.routes import console_router
 from console.status import status_router
 from desk.follow_up import SCORE_TIMER
-from desk.ports import SentimentScorer, Understander, UnitOfWork
+from desk.ports import Pace, Sender, SentimentScorer, Understander, UnitOfWork
 from desk.service_desk import RETENTION_TIMER, ServiceDesk
 from desk.settings import DeskSettings
 from desk.staff_desk import StaffDesk
@@ -89,6 +92,8 @@ class Installation:
         understander: Another than the FAQ search, for tests.
         scorer: Another than SnowNLP, for tests.
         clock: Another than the machine's, for tests.
+        pace: Other limits than Telegram's, for tests and measurements.
+        poller_times: Other waits than the poller's own, for tests.
     """
 
     def __init__(
@@ -98,6 +103,8 @@ class Installation:
         understander: Understander | None = None,
         scorer: SentimentScorer | None = None,
         clock: Callable[[], datetime] = now_utc,
+        pace: Pace | None = None,
+        poller_times: PollerTimes | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -109,17 +116,38 @@ class Installation:
             ringing(lambda session: SqlUnitOfWork(session, self.owner), self.wakeups),
         )
         self._own_scorer = SnowNlpScorer() if scorer is None else None
-        sender = WebChatSender()
+        web_sender = WebChatSender()
+        capabilities = {
+            WebChatSender.channel: WebChatSender.capabilities,
+            TelegramSender.channel: TelegramSender.capabilities,
+        }
         self.service_desk = ServiceDesk(
             self.database,
             understander or FaqSearch(),
             scorer or self._own_scorer or SnowNlpScorer(),
             ConsoleNotifier(),
-            desk_settings(settings, {sender.channel: sender.capabilities}),
+            desk_settings(settings, capabilities),
             clock,
         )
-        self.staff_desk = StaffDesk(self.database, self.wakeups, clock)
-        self.senders = [sender]
+        self.staff_desk = StaffDesk(self.database, self.wakeups, clock, capabilities)
+        self.telegram = (
+            TelegramChannel(
+                settings,
+                self.service_desk,
+                self.staff_desk,
+                self.database,
+                self.wakeups,
+                self.owner,
+                clock,
+                pace=pace,
+                poller_times=poller_times,
+            )
+            if settings.telegram_token is not None
+            else None
+        )
+        self.senders: list[Sender] = [web_sender]
+        if self.telegram is not None:
+            self.senders.append(self.telegram.sender)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exits = AsyncExitStack()
 
@@ -133,6 +161,8 @@ class Installation:
             self._exits.push_async_callback(self.database.close)
             if self._own_scorer is not None:
                 self._exits.callback(self._own_scorer.close)
+            if self.telegram is not None:
+                self._exits.push_async_callback(self.telegram.close)
         except BaseException:
             await self._exits.aclose()
             raise
@@ -206,15 +236,22 @@ class Installation:
                     shop_name=settings.shop_name,
                     timezone=settings.timezone,
                     is_stopping=self.supervisor.is_stopping,
+                    telegram_link=self.telegram.link if self.telegram is not None else None,
+                    telegram_state=self._telegram_state,
+                    telegram_bot=self.telegram.username if self.telegram is not None else str,
+                    media_files={"telegram": self.telegram.files} if self.telegram is not None else {},
                 )
             )
         )
+        if self.telegram is not None:
+            app.include_router(self.telegram.router())
         figures = CollectorRegistry()
         figures.register(
             InstallationFigures(
                 lambda: self.read_reports(lambda reports: reports.figures(self.clock())),
                 self.supervisor.restarts,
                 self._running_loop,
+                self.telegram.figures if self.telegram is not None else dict,
             )
         )
         app.include_router(status_router(self.parts, figures))
@@ -265,12 +302,26 @@ class Installation:
         for number in range(LANES_AT_ONCE):
             supervisor.add(f"inbox_{number}", partial(work, inbox.run))
         for outbox in self.outbox_workers():
-            supervisor.add(f"outbox_{outbox.channel}", partial(work, outbox.run))
+            for number in range(outbox.loops):
+                supervisor.add(f"outbox_{outbox.channel}_{number}", partial(work, outbox.run))
         for timers in self.timer_workers():
             supervisor.add(timers.name, partial(work, timers.run))
+        if self.telegram is not None:
+            for duty in self.telegram.duties():
+                self._add_duty(duty, work)
         for name, task in self.wakeups.tasks().items():
             supervisor.add(name, task, listens=True)
         supervisor.on_stop(self.wakeups.ring_all)
+
+    def _add_duty(
+        self, duty: Duty, work: Callable[[Callable[[Callable[[], bool]], Awaitable[None]]], Awaitable[None]]
+    ) -> None:
+        self.supervisor.add(duty.name, partial(work, duty.run), listens=duty.listens, once=duty.once)
+        if duty.stop is not None:
+            self.supervisor.on_stop(duty.stop)
+
+    def _telegram_state(self) -> str:
+        return self.telegram.status() if self.telegram is not None else "off"
 
     def outbox_workers(self) -> list[OutboxWorker]:
         """One per channel."""
@@ -308,7 +359,8 @@ class Installation:
 
             await self.database.write(work)
 
-        return {messages.SOURCE: chat, "orders": orders}
+        telegram = self.telegram.inbox_handlers() if self.telegram is not None else {}
+        return {messages.SOURCE: chat, "orders": orders, **telegram}
 
     async def parts(self) -> Mapping[str, str]:
         """How each part is, for ``/readyz``."""
@@ -321,7 +373,7 @@ class Installation:
             "storage": "ok",
             "workers": "restarted" if unsteady else "ok",
             "dead_letters": "ok" if dead == 0 else f"{dead} waiting",
-            "telegram": "off",
+            "telegram": self._telegram_state(),
             "understanding": "ok",
         }
 

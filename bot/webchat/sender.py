@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from desk.errors import SendRefusedError
-from desk.ports import SendReceipt
+from desk.ports import Pace, SendReceipt
 from desk.values import ChannelCapabilities, Outgoing
 
 
@@ -13,6 +15,8 @@ class WebChatSender:
     channel = "webchat"
     capabilities = ChannelCapabilities(stores_in_database=True, confirms_seen=True, idempotency_key=True)
 
-    async def send(self, outgoing: Outgoing) -> SendReceipt:
+    pace: Pace | None = None
+
+    async def send(self, outgoing: Outgoing, followers: Sequence[Outgoing] = ()) -> SendReceipt:
         """Never called: see ``ChannelCapabilities.stores_in_database``."""
         raise SendRefusedError("the web chat has no network to send over")

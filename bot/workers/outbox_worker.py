@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
+from bot.workers.outbox_picking import Picked, end, lock_conversations, pick, room_of
+from bot.workers.outbox_settling import Ended, put_back, settle, settle_unknown
+from bot.workers.snooze import Snooze
 from desk.errors import (
     NotSentError,
     OutcomeUnknownError,
     SendError,
-    SendRefusedError,
     StorageUnavailableError,
-    UnreachableError,
 )
-from desk.ports import Sender, Transactions, UnitOfWork, Wakeups
+from desk.ports import Sender, SendReceipt, Transactions, UnitOfWork, Wakeups
 from desk.service_desk import ServiceDesk
 from desk.values import Delivery, Outgoing, OutgoingKind
 
@@ -27,21 +29,44 @@ LOOK_AGAIN = timedelta(seconds=1)
 LEASE = timedelta(seconds=15)
 SEND_WITHIN = timedelta(seconds=10)
 """Shorter than the lease, so that no other process takes over in the middle of a call."""
-BATCH = 64
-GIVE_UP_AFTER = timedelta(hours=24)
+KEEP_LEASE_EVERY = timedelta(seconds=3)
+STORED_BATCH = 64
+"""Messages that leave in one transaction where the channel reads from our database."""
+CALLS_AT_ONCE = 8
+"""Calls of one loop side by side; the loop waits for the slowest of them."""
+LOOPS = 8
+"""Loops on one worker whose channel is behind a network. One that hangs holds up no other."""
+
+_REMEMBER_CALLS = timedelta(seconds=70)
+_ANSWERED_WITHIN = timedelta(seconds=2)
+"""When a call of an earlier process was answered is not on record; this is how late it may have been."""
 
 
-def wait_after(attempts: int) -> timedelta:
-    """How long to wait after the ``attempts``-th failed try: 1, 2, 4 … at most 60 s."""
-    return timedelta(seconds=min(2 ** max(attempts - 1, 0), 60))
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look at the queue gave: how many messages were worked on, and those whose calls begin now."""
+
+    worked: int = 0
+    picked: Sequence[Picked] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What a process that becomes the sender must know of the calls before it."""
+
+    calls: Sequence[tuple[str, datetime]] = ()
+    waits: Sequence[tuple[str, datetime]] = ()
 
 
 class OutboxWorker:
-    """Sends over one channel, so that a slow one holds up no other. One at a time, by a lease.
+    """Sends over one channel, so that a slow one holds up no other. One process at a time, by a lease.
 
     A message whose channel stores in our database leaves inside the transaction that checks the guard.
     Any other is marked ``sending`` and committed before the call, so that a crash in between is known
     as a send of unknown outcome: a survey is then never sent again, a reply once more, an alert again.
+
+    Several loops may run on one worker. One of them watches the queue and takes what may leave now; then
+    it makes the calls and the next one watches. A message under way blocks its lane, so order is kept.
     """
 
     def __init__(
@@ -60,39 +85,69 @@ class OutboxWorker:
         self._lease_name = f"sender:{sender.channel}"
         self._owner = owner
         self._clock = clock
-        self._unrecorded: dict[int, tuple[Outgoing, str]] = {}
+        self._watching = asyncio.Lock()
+        self._snooze = Snooze(wakeups, "outbox")
+        self._kept_at: datetime | None = None
+        self._unsettled: dict[int, Ended] = {}
+        self._running = 0
 
     @property
     def channel(self) -> str:
         """The channel it sends over."""
         return self._sender.channel
 
+    @property
+    def loops(self) -> int:
+        """How many times ``run`` should run side by side."""
+        return 1 if self._sender.capabilities.stores_in_database else LOOPS
+
     async def run(self, is_stopping: Callable[[], bool]) -> None:
         """Sends until told to stop."""
-        while not is_stopping():
-            try:
-                sent = await self.send_due()
-            except StorageUnavailableError as error:
-                _log.warning("outbox_storage_unavailable", reason=str(error).replace(" ", "_"))
-                sent = 0
-            if sent == 0:
-                await self._wakeups.wait("outbox", LOOK_AGAIN)
-        # Another process need not wait for the lease to run out.
-        with suppress(StorageUnavailableError):
-            await self._transactions.write(lambda unit: unit.leases.release(self._lease_name, self._owner))
+        self._running += 1
+        try:
+            while not is_stopping():
+                try:
+                    async with self._watching:
+                        picked = await self._watch(is_stopping)
+                    await self._send_all(picked)
+                except StorageUnavailableError as error:
+                    _log.warning("outbox_storage_unavailable", reason=str(error).replace(" ", "_"))
+                    await self._wakeups.wait("outbox", LOOK_AGAIN)
+        finally:
+            self._running -= 1
+        if self._running == 0:
+            # Another process need not wait for the lease to run out.
+            with suppress(StorageUnavailableError):
+                await self._transactions.write(
+                    lambda unit: unit.leases.release(self._lease_name, self._owner)
+                )
 
     async def send_due(self) -> int:
         """Sends one round of what is due; says how many messages were worked on."""
+        async with self._watching:
+            found = await self._look()
+        await self._send_all(found.picked)
+        return found.worked
+
+    async def _watch(self, is_stopping: Callable[[], bool]) -> Sequence[Picked]:
+        """Waits until something may leave and returns it; nothing when told to stop."""
+        while not is_stopping():
+            self._snooze.look()
+            found = await self._look()
+            if found.picked:
+                return found.picked
+            if not found.worked:
+                await self._snooze.wait(await self._idle_for())
+        return ()
+
+    async def _look(self) -> _Found:
         if self._sender.capabilities.stores_in_database:
-            return await self._transactions.write(self._send_stored, shared=True)
-        for outgoing, provider_id in list(self._unrecorded.values()):
-            await self._record_sent(outgoing, provider_id)
-        if not await self._transactions.write(self._settle_stuck):
-            return 0
-        due = await self._transactions.read(self._find_due)
-        for outgoing in due:
-            await self._send_over_network(outgoing)
-        return len(due)
+            return _Found(await self._transactions.write(self._send_stored, shared=True))
+        for ended in list(self._unsettled.values()):
+            await self._settle(ended)
+        if not await self._keep_lease():
+            return _Found()
+        return await self._pick()
 
     # --- Channels that read from our database ----------------------------------------------------------
 
@@ -100,9 +155,8 @@ class OutboxWorker:
         now = self._clock()
         if not unit.leases.acquire(self._lease_name, self._owner, LEASE, now):
             return 0
-        due = unit.outbox.find_due([self._sender.channel], BATCH, now)
-        ids = {outgoing.conversation_id for outgoing in due if outgoing.conversation_id is not None}
-        conversations = {id: unit.conversations.lock(id) for id in sorted(ids)}
+        due = unit.outbox.find_due([self._sender.channel], STORED_BATCH, now)
+        conversations = lock_conversations(unit, due)
         worked = 0
         for found in due:
             outgoing = unit.outbox.find_queued_for_update(found.id)
@@ -117,111 +171,163 @@ class OutboxWorker:
             )
             if why is None:
                 unit.outbox.mark_sent(outgoing, "", now)
+                self._service_desk.delivered(unit, outgoing, now)
             else:
-                self._end(unit, outgoing, Delivery.WITHHELD, why, now)
+                end(unit, self._service_desk, outgoing, Delivery.WITHHELD, why, now)
         return worked
 
-    # --- Channels behind a network --------------------------------------------------------------------
+    # --- Channels behind a network: what leaves next -----------------------------------------------------
 
-    def _find_due(self, unit: UnitOfWork) -> Sequence[Outgoing]:
-        return unit.outbox.find_due([self._sender.channel], BATCH, self._clock())
-
-    async def _send_over_network(self, found: Outgoing) -> None:
-        outgoing = await self._transactions.write(lambda unit: self._start(unit, found.id))
-        if outgoing is None:
-            return
-        try:
-            async with asyncio.timeout(SEND_WITHIN.total_seconds()):
-                receipt = await self._sender.send(outgoing)
-        except SendError as error:
-            _log.warning(
-                "send_failed",
-                outgoing_id=outgoing.id,
-                channel=outgoing.channel,
-                kind=outgoing.kind.value,
-                error_type=type(error).__name__,
-            )
-            failure: Exception = error
-        except TimeoutError:
-            _log.warning("send_timed_out", outgoing_id=outgoing.id, channel=outgoing.channel)
-            failure = OutcomeUnknownError("timeout")
-        except Exception as error:  # noqa: BLE001 - the boundary of one outbox item
-            _log.error("send_crashed", outgoing_id=outgoing.id, channel=outgoing.channel, exc_info=error)
-            # Our own fault before or after the call: nobody knows whether it left.
-            failure = OutcomeUnknownError(type(error).__name__)
-        else:
-            await self._record_sent(outgoing, receipt.provider_id)
-            return
-        await self._transactions.write(lambda unit: self._settle_failed(unit, outgoing, failure))
-
-    def _start(self, unit: UnitOfWork, outgoing_id: int) -> Outgoing | None:
-        """Checks the guard once more and records that the call is about to be made."""
+    async def _keep_lease(self) -> bool:
+        """Takes or prolongs the lease and settles what is stuck, now and then. False = another one sends."""
         now = self._clock()
-        if not unit.leases.acquire(self._lease_name, self._owner, LEASE, now):
-            return None
-        conversation_id = unit.outbox.get_conversation_id(outgoing_id)
-        conversation = unit.conversations.lock(conversation_id) if conversation_id is not None else None
-        outgoing = unit.outbox.find_queued_for_update(outgoing_id)
-        if outgoing is None:
-            return None
-        if conversation is not None:
-            why = self._service_desk.why_withhold(unit, outgoing, conversation)
-            if why is not None:
-                self._end(unit, outgoing, Delivery.WITHHELD, why, now)
-                return None
-            if not unit.identities.get(conversation.identity_id).reachable:
-                self._end(unit, outgoing, Delivery.UNREACHABLE, "identity_unreachable", now)
-                return None
-        unit.outbox.mark_sending(outgoing_id, self._owner, now)
-        return outgoing
-
-    async def _record_sent(self, outgoing: Outgoing, provider_id: str) -> None:
-        # What is known to have left is recorded late rather than sent again, should storage be away now.
-        self._unrecorded[outgoing.id] = (outgoing, provider_id)
-        await self._transactions.write(lambda unit: self._settle_sent(unit, outgoing, provider_id))
-        del self._unrecorded[outgoing.id]
-
-    def _settle_sent(self, unit: UnitOfWork, outgoing: Outgoing, provider_id: str) -> None:
-        if outgoing.conversation_id is not None:
-            unit.conversations.lock(outgoing.conversation_id)
-        unit.outbox.mark_sent(outgoing, provider_id, self._clock())
-
-    def _settle_stuck(self, unit: UnitOfWork) -> bool:
-        """What a dead sender left in ``sending`` has an unknown outcome. False = another one is the sender."""
-        now = self._clock()
-        if not unit.leases.acquire(self._lease_name, self._owner, LEASE, now):
+        if self._kept_at is not None and abs(now - self._kept_at) < KEEP_LEASE_EVERY:
+            return True
+        is_new = self._kept_at is None
+        past = await self._transactions.write(lambda unit: self._lead(unit, is_new))
+        self._kept_at = None if past is None else now
+        if past is None:
             return False
-        stuck = unit.outbox.find_stuck([self._sender.channel], self._owner, now)
-        # Conversations are locked in id order, as in every transaction that locks more than one.
-        for outgoing in sorted(stuck, key=lambda found: found.conversation_id or 0):
-            self._settle_failed(unit, outgoing, OutcomeUnknownError("sender died while sending"))
+        self._recall(past, now)
         return True
 
-    def _settle_failed(self, unit: UnitOfWork, outgoing: Outgoing, error: Exception) -> None:
+    def _lead(self, unit: UnitOfWork, is_new: bool) -> _Past | None:
         now = self._clock()
-        if outgoing.conversation_id is not None:
-            unit.conversations.lock(outgoing.conversation_id)
-        name = type(error).__name__
-        if isinstance(error, NotSentError):
-            if now - outgoing.created_at >= GIVE_UP_AFTER:
-                self._end(unit, outgoing, Delivery.DEAD, name, now)
-            else:
-                wait = error.retry_after or wait_after(outgoing.attempts + 1)
-                unit.outbox.requeue(outgoing.id, now + wait, name, maybe_duplicate=outgoing.maybe_duplicate)
-        elif isinstance(error, UnreachableError):
-            self._end(unit, outgoing, Delivery.UNREACHABLE, str(error), now)
-        elif isinstance(error, SendRefusedError):
-            self._end(unit, outgoing, Delivery.DEAD, str(error), now)
-        elif outgoing.kind is OutgoingKind.ALERT:
-            unit.outbox.requeue(
-                outgoing.id, now + wait_after(outgoing.attempts + 1), name, maybe_duplicate=True
+        if not unit.leases.acquire(self._lease_name, self._owner, LEASE, now):
+            return None
+        channel, past = self._sender.channel, _Past()
+        if is_new and self._sender.pace is not None:
+            past = _Past(
+                unit.outbox.find_calls_since(channel, now - _REMEMBER_CALLS),
+                unit.outbox.find_demanded_waits(channel, now),
             )
-        elif outgoing.kind is OutgoingKind.REPLY and not outgoing.maybe_duplicate:
-            unit.outbox.requeue(outgoing.id, now, name, maybe_duplicate=True)
-        else:
-            self._end(unit, outgoing, Delivery.UNCERTAIN, name, now)
+        # What a dead sender left in ``sending`` has an unknown outcome. Conversations are locked in id
+        # order, as in every transaction that locks more than one.
+        stuck = unit.outbox.find_stuck([channel], self._owner, now)
+        lock_conversations(unit, stuck)
+        for outgoing in stuck:
+            settle_unknown(unit, self._service_desk, outgoing, "sender_died", now, timedelta(0))
+        return past
 
-    def _end(self, unit: UnitOfWork, outgoing: Outgoing, delivery: Delivery, why: str, now: datetime) -> None:
-        if not unit.outbox.end(outgoing.id, delivery, why, now):
+    def _recall(self, past: _Past, now: datetime) -> None:
+        pace = self._sender.pace
+        if pace is None:
             return
-        self._service_desk.not_delivered(unit, outgoing, delivery, why, now)
+        for recipient, began_at in past.calls:
+            pace.recall(recipient, max(timedelta(0), now - began_at - _ANSWERED_WITHIN))
+        for recipient, until in past.waits:
+            pace.hold(recipient, until - now)
+
+    async def _pick(self) -> _Found:
+        room = room_of(self._sender.pace, CALLS_AT_ONCE)
+        if room.room <= 0:
+            return _Found()
+
+        def find(unit: UnitOfWork) -> Sequence[Outgoing]:
+            return unit.outbox.find_due([self._sender.channel], room.room, self._clock(), room.held)
+
+        # A look costs no commit; most looks find nothing.
+        if not room.choose(await self._transactions.read(find)):
+            return _Found()
+
+        def work(unit: UnitOfWork) -> tuple[int, list[Picked]] | None:
+            now = self._clock()
+            if not unit.leases.acquire(self._lease_name, self._owner, LEASE, now):
+                return None
+            due = room.choose(find(unit))
+            return len(due), pick(unit, self._service_desk, due, self._owner, now)
+
+        found = await self._transactions.write(work)
+        if found is None:
+            self._kept_at = None
+            return _Found()
+        worked, picked = found
+        return _Found(worked, await self._begin(picked))
+
+    async def _begin(self, picked: Sequence[Picked]) -> list[Picked]:
+        """Begins with what may still leave: the channel may have demanded a wait since we looked."""
+        pace = self._sender.pace
+        if pace is None:
+            return list(picked)
+        begun, late = [], []
+        for one in picked:
+            if pace.room() <= 0 or one.head.recipient in pace.held():
+                late.append(one)
+            else:
+                pace.begin(one.head.recipient)
+                begun.append(one)
+        if late:
+            try:
+                await self._transactions.write(lambda unit: put_back(unit, late, self._clock()), shared=True)
+            except BaseException:
+                for one in begun:
+                    pace.end(one.head.recipient)
+                raise
+        return begun
+
+    async def _idle_for(self) -> timedelta:
+        """How long nothing more can happen by itself."""
+        if self._sender.capabilities.stores_in_database:
+            return LOOK_AGAIN
+        pace, moments = self._sender.pace, [LOOK_AGAIN]
+        if pace is not None:
+            moments.append(pace.next_change())
+        if pace is None or pace.room() > 0:
+            due_at = await self._transactions.read(lambda unit: unit.outbox.next_due_at(self._sender.channel))
+            if due_at is not None:
+                moments.append(due_at - self._clock())
+        return min(moment for moment in moments if moment > timedelta(0))
+
+    # --- Channels behind a network: the call and what follows ----------------------------------------------
+
+    async def _send_all(self, picked: Sequence[Picked]) -> None:
+        """Makes the calls side by side; each is settled as soon as its own answer is there."""
+        results = await asyncio.gather(*(self._send(one) for one in picked), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _send(self, picked: Picked) -> None:
+        recipient, pace = picked.head.recipient, self._sender.pace
+        try:
+            outcome = await self._call(picked)
+            if pace is not None and isinstance(outcome, NotSentError) and outcome.retry_after is not None:
+                pace.hold(recipient, outcome.retry_after)
+        finally:
+            if pace is not None:
+                pace.end(recipient)
+        await self._settle(Ended(picked, outcome, self._clock()))
+        self._snooze.nudge()
+
+    async def _call(self, picked: Picked) -> SendReceipt | Exception:
+        head = picked.head
+        try:
+            async with asyncio.timeout(SEND_WITHIN.total_seconds()):
+                return await self._sender.send(head, picked.followers)
+        except SendError as error:
+            log = _log.info if head.kind is OutgoingKind.NOTICE else _log.warning
+            log(
+                "send_failed",
+                outgoing_id=head.id,
+                channel=head.channel,
+                kind=head.kind.value,
+                error_type=type(error).__name__,
+            )
+            return error
+        except TimeoutError:
+            _log.warning("send_timed_out", outgoing_id=head.id, channel=head.channel)
+            return OutcomeUnknownError("timeout")
+        except Exception as error:  # noqa: BLE001 - the boundary of one outbox item
+            _log.error("send_crashed", outgoing_id=head.id, channel=head.channel, exc_info=error)
+            # Our own fault before or after the call: nobody knows whether it left.
+            return OutcomeUnknownError(type(error).__name__)
+
+    async def _settle(self, ended: Ended) -> None:
+        head_id = ended.picked.head.id
+        try:
+            await self._transactions.write(lambda unit: settle(unit, self._service_desk, ended), shared=True)
+        except StorageUnavailableError:
+            # What is known is recorded late rather than taken for unknown, should storage be away now.
+            self._unsettled[head_id] = ended
+            raise
+        self._unsettled.pop(head_id, None)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -33,7 +33,7 @@ from bot.workers.outbox_worker import OutboxWorker
 from bot.workers.timer_worker import TimerWorker
 from console.api.order_schemas import parse_order_event
 from desk import wording
-from desk.ports import SendReceipt, UnitOfWork
+from desk.ports import Pace, SendReceipt, UnitOfWork
 from desk.values import (
     CaseState,
     ChannelCapabilities,
@@ -390,11 +390,12 @@ class FakeMessenger:
 
     channel = "messenger"
     capabilities = ChannelCapabilities()
+    pace: Pace | None = None
 
     def __init__(self, sent: list[str]) -> None:
         self.sent = sent
 
-    async def send(self, outgoing: Outgoing) -> SendReceipt:
+    async def send(self, outgoing: Outgoing, followers: Sequence[Outgoing] = ()) -> SendReceipt:
         await asyncio.sleep(0.005)
         self.sent.append(outgoing.text)
         return SendReceipt()

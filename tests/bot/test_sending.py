@@ -1,6 +1,6 @@
 """Channels behind a network: what is sent, sent again, or given up, by class of message."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from shop import Shop, play
 
 from bot.workers.outbox_worker import OutboxWorker
 from desk.errors import NotSentError, OutcomeUnknownError, SendRefusedError, UnreachableError
-from desk.ports import SendReceipt, UnitOfWork
+from desk.ports import Pace, SendReceipt, UnitOfWork
 from desk.values import ChannelCapabilities, Delivery, Outgoing, OutgoingKind, Reply, Speaker
 
 
@@ -19,13 +19,14 @@ class FakeMessenger:
 
     channel = "messenger"
     capabilities = ChannelCapabilities()
+    pace: Pace | None = None
 
     def __init__(self) -> None:
         self.failures: list[Exception] = []
         self.sent: list[str] = []
         self.tried: list[str] = []
 
-    async def send(self, outgoing: Outgoing) -> SendReceipt:
+    async def send(self, outgoing: Outgoing, followers: Sequence[Outgoing] = ()) -> SendReceipt:
         self.tried.append(outgoing.text)
         if self.failures:
             raise self.failures.pop(0)

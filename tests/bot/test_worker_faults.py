@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from bot.workers.outbox_worker import OutboxWorker
 from bot.workers.timer_worker import TimerWorker
 from desk import wording
 from desk.errors import ConflictError, OutcomeUnknownError, StorageUnavailableError
-from desk.ports import SendReceipt, UnitOfWork
+from desk.ports import Pace, SendReceipt, UnitOfWork
 from desk.values import ChannelCapabilities, Delivery, InboxItem, Outgoing, OutgoingKind, Reply
 
 MINUTE = timedelta(minutes=1)
@@ -48,12 +48,13 @@ class FakeMessenger:
 
     channel = "messenger"
     capabilities = ChannelCapabilities()
+    pace: Pace | None = None
 
     def __init__(self) -> None:
         self.failures: list[Exception] = []
         self.sent: list[str] = []
 
-    async def send(self, outgoing: Outgoing) -> SendReceipt:
+    async def send(self, outgoing: Outgoing, followers: Sequence[Outgoing] = ()) -> SendReceipt:
         if self.failures:
             raise self.failures.pop(0)
         self.sent.append(outgoing.text)
