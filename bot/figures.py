@@ -22,6 +22,10 @@ _HELP = {
     "cases_waiting": "Customers who wait for a person",
     "cases_with_person": "Customers whom a person looks after",
 }
+_CHANNELS_HELP = {
+    "telegram_updates_pending": "Updates that wait at Telegram",
+    "telegram_webhook_last_error_timestamp_seconds": "When Telegram last failed to bring an update; 0 = never",
+}
 
 
 class InstallationFigures(Collector):
@@ -30,6 +34,7 @@ class InstallationFigures(Collector):
     Args:
         read: Reads them; awaited in ``loop``, whose thread must not be the caller's.
         restarts: How often each background task was started again.
+        of_channels: Figures that channels keep themselves, by names of ``_CHANNELS_HELP``.
     """
 
     def __init__(
@@ -37,14 +42,16 @@ class InstallationFigures(Collector):
         read: Callable[[], Awaitable[Figures]],
         restarts: Mapping[str, int],
         loop: Callable[[], asyncio.AbstractEventLoop],
+        of_channels: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self._read = read
         self._restarts = restarts
         self._loop = loop
+        self._of_channels = of_channels
 
     def describe(self) -> Iterator[Metric]:
         """Names the figures without reading them, so that registering needs no database."""
-        for name, text in _HELP.items():
+        for name, text in (_HELP | _CHANNELS_HELP).items():
             yield GaugeMetricFamily(f"huiyin_{name}", text)
         yield CounterMetricFamily("huiyin_task_restarts", "Background tasks started again", labels=["task"])
 
@@ -57,6 +64,8 @@ class InstallationFigures(Collector):
         found = asyncio.run_coroutine_threadsafe(read(), self._loop()).result(_READ_WITHIN)
         for name, value in asdict(found).items():
             yield GaugeMetricFamily(f"huiyin_{name}", _HELP[name], value)
+        for name, value in self._of_channels().items():
+            yield GaugeMetricFamily(f"huiyin_{name}", _CHANNELS_HELP[name], value)
         restarts = CounterMetricFamily(
             "huiyin_task_restarts", "Background tasks started again", labels=["task"]
         )

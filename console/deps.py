@@ -119,7 +119,8 @@ class ConsoleDeps:
         allow_http: Plain HTTP outside loopback is accepted, so cookies go without ``Secure``.
         shop_secrets: One secret, or two while it is being changed.
         is_stopping: Ends open streams when the server is about to stop.
-        telegram_link: Turns an order token into a Telegram link; None while Telegram is off.
+        telegram_link: Turns an order token into a Telegram link, or into None while the bot's name is not
+            known; None while Telegram is off.
         telegram_state: ``off``, ``ok`` or sentences about what is wrong, as ``/readyz`` shows them.
         telegram_bot: The bot's user name without ``@``; empty while it is not known.
         media_files: Opens files, by channel; a channel that is off is not in it.
@@ -139,7 +140,7 @@ class ConsoleDeps:
     timezone: tzinfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
     passwords: Passwords = field(default_factory=Passwords)
     is_stopping: Callable[[], bool] = lambda: False
-    telegram_link: Callable[[str], str] | None = None
+    telegram_link: Callable[[str], str | None] | None = None
     telegram_state: Callable[[], str] = lambda: "off"
     telegram_bot: Callable[[], str] = lambda: ""
     media_files: Mapping[str, MediaFiles] = field(default_factory=dict)
