@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from contract_backend import Backend
+from sqlalchemy import text
+from sqlmodel import SQLModel
 
 from desk.values import (
     Buyer,
@@ -30,6 +32,7 @@ from desk.values import (
 )
 from storage.unit_of_work import SqlUnitOfWork
 
+CANARY = "canary"
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -173,3 +176,18 @@ def delivery_of(database: Backend, message_id: int) -> Delivery:
         return row.delivery
 
     return Delivery(database.run(work))
+
+
+def found_in_rows(database: Backend) -> set[str]:
+    """The tables with a canary anywhere in any row."""
+    found = set()
+    with database.engine.connect() as connection:
+        for table in SQLModel.metadata.sorted_tables:
+            for row in connection.execute(text(f"SELECT * FROM {table.name}")):
+                if any(CANARY in _shown(value) for value in row):
+                    found.add(table.name)
+    return found
+
+
+def _shown(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -164,3 +164,77 @@ def test_an_unknown_case_is_said_to_be_unknown(database: Backend) -> None:
     ):
         with pytest.raises(NotFoundError):
             database.run(work)
+
+
+# --- Handing over ------------------------------------------------------------------------------------
+
+
+def test_a_waiting_case_can_be_given_to_somebody(database: Backend) -> None:
+    case, _ = opened(database, customer(database).conversation.id)
+    lin = staff(database)
+    given = database.run(lambda unit: unit.cases.hand_over(case.id, lin, NOW + HOUR))
+    assert (given.state, given.staff_name, given.taken_at) == (CaseState.WITH_PERSON, "小林", NOW + HOUR)
+    assert history(database, case.id)[-1] == ("handed_over", "")
+
+
+def test_a_case_goes_to_another_whoever_has_it(database: Backend) -> None:
+    case, _ = opened(database, customer(database).conversation.id)
+    lin, wang = staff(database), staff(database, "wang", "小王")
+    database.run(lambda unit: unit.cases.take(case.id, lin, NOW))
+    for _ in range(2):
+        given = database.run(lambda unit: unit.cases.hand_over(case.id, wang, NOW + HOUR))
+        assert (given.staff_id, given.staff_name) == (wang.id, "小王")
+        assert given.taken_at == NOW, "somebody has had it since then"
+    assert [kind for kind, _ in history(database, case.id)] == ["opened", "taken", "handed_over"]
+    assert history(database, case.id)[-1] == ("handed_over", "小林")
+    assert database.count("case_events", f"kind = 'handed_over' AND staff_id = {wang.id}") == 1
+    with pytest.raises(AlreadyTakenError):
+        database.run(lambda unit: unit.cases.take(case.id, lin, NOW))
+
+
+def test_a_closed_case_goes_to_nobody(database: Backend) -> None:
+    case, _ = opened(database, customer(database).conversation.id)
+    lin = staff(database)
+    database.run(lambda unit: unit.cases.close(case.id, None, "solved", NOW))
+    with pytest.raises(ConflictError):
+        database.run(lambda unit: unit.cases.hand_over(case.id, lin, NOW))
+    with pytest.raises(NotFoundError):
+        database.run(lambda unit: unit.cases.hand_over(case.id + 1, lin, NOW))
+
+
+def test_open_cases_are_counted_and_listed_the_longest_open_first(database: Backend) -> None:
+    lin = staff(database)
+    cases = []
+    for hours in (3, 1, 2, 0):
+        who = customer(database, str(hours))
+        cases.append(
+            database.run(
+                lambda unit, id=who.conversation.id, at=NOW + hours * HOUR: unit.cases.open(
+                    id, CaseReason.ANGER, "", Priority.NORMAL, at
+                )
+            )[0]
+        )
+    database.run(lambda unit: unit.cases.take(cases[1].id, lin, NOW))
+    database.run(lambda unit: unit.cases.close(cases[3].id, None, "solved", NOW))
+    found = database.run(lambda unit: unit.cases.find_all_open(9))
+    assert [case.id for case in found] == [cases[1].id, cases[2].id, cases[0].id]
+    assert [case.staff_name for case in found] == ["小林", None, None]
+    assert [case.id for case in database.run(lambda unit: unit.cases.find_all_open(2))] == [
+        cases[1].id,
+        cases[2].id,
+    ]
+    assert database.run(lambda unit: unit.cases.count_waiting()) == 2
+
+
+def test_notes_are_counted_and_nothing_else(database: Backend) -> None:
+    case, _ = opened(database, customer(database, "1").conversation.id)
+    other, _ = opened(database, customer(database, "2").conversation.id)
+    lin = staff(database)
+
+    def work(unit: SqlUnitOfWork) -> tuple[int, int]:
+        unit.cases.take(case.id, lin, NOW)
+        unit.cases.add_note(case.id, lin, "老客户", NOW)
+        unit.cases.add_note(case.id, lin, "要发票", NOW)
+        return unit.cases.count_notes(case.id), unit.cases.count_notes(other.id)
+
+    assert database.run(work) == (2, 0)

@@ -11,6 +11,7 @@ from time import sleep
 
 import pytest
 from care_stories import (
+    CANARY,
     DAY,
     HOUR,
     NOW,
@@ -21,6 +22,7 @@ from care_stories import (
     delivery_of,
     digest_of,
     event,
+    found_in_rows,
     hears,
     order,
     question,
@@ -29,8 +31,6 @@ from care_stories import (
     writes,
 )
 from contract_backend import Backend
-from sqlalchemy import text
-from sqlmodel import SQLModel
 
 from desk.case_opening import ALERT_TIMER
 from desk.errors import NotFoundError
@@ -56,7 +56,6 @@ from storage.contact_erasure import without_buyer
 from storage.reports import Reports
 from storage.unit_of_work import SqlUnitOfWork
 
-CANARY = "canary"
 WEEK, MONTH, YEAR = 7 * DAY, 35 * DAY, 365 * DAY
 
 
@@ -466,17 +465,6 @@ def test_idle_lanes_dead_sessions_and_old_failures_go(database: Backend) -> None
 # --- How to look ------------------------------------------------------------------------------------
 
 
-def found_in_rows(database: Backend) -> set[str]:
-    """The tables with a canary anywhere in any row."""
-    found = set()
-    with database.engine.connect() as connection:
-        for table in SQLModel.metadata.sorted_tables:
-            for row in connection.execute(text(f"SELECT * FROM {table.name}")):
-                if any(CANARY in _shown(value) for value in row):
-                    found.add(table.name)
-    return found
-
-
 def everything_on_disk(database: Backend, path: Path) -> bytes:
     """The bytes of the file and of what stands beside it, after a checkpoint."""
     with database.engine.connect() as connection:
@@ -496,10 +484,6 @@ def _use_wal(database: Backend) -> None:
 def _file_of(database: Backend) -> Path:
     with database.engine.connect() as connection:
         return Path(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])
-
-
-def _shown(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _delivered(number: str) -> OrderEvent:

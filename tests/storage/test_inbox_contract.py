@@ -356,3 +356,40 @@ def test_many_workers_work_every_item_once_and_in_order(database: Backend) -> No
     assert worked == {lane: list(range(per_lane)) for lane in worked}
     assert database.count("inbox", "state = 'done'") == lanes * per_lane
     assert database.count("lanes", "pending = 0 AND owner IS NULL AND ready_since IS NULL") == lanes
+
+
+# --- What nobody can read ----------------------------------------------------------------------------
+
+
+def bury_new(database: Backend, key: str = "undecodable:1", raw: bytes = b"\xff{") -> int | None:
+    return database.run(
+        lambda unit: unit.inbox.bury_new(
+            "telegram", key, f"hash of {raw!r}", "chat:1", raw, "JSONDecodeError", NOW
+        )
+    )
+
+
+def test_bytes_that_nobody_can_read_are_a_dead_letter_at_once(database: Backend) -> None:
+    buried = bury_new(database)
+    (letter,) = database.run(lambda unit: unit.dead_letters.all(9))
+    assert (letter.origin, letter.id, letter.kind, letter.lane) == ("inbox", buried, "telegram", "chat:1")
+    assert (letter.error, letter.created_at) == ("JSONDecodeError", NOW)
+    assert database.run(lambda unit: unit.inbox.claim_lanes("worker-1", 9, LEASE, NOW)) == []
+    assert bury_new(database) is None
+    assert bury_new(database, raw=b"\xfe{") is not None, "other bytes under the same key are kept too"
+
+
+def test_what_was_buried_holds_up_nothing_and_can_be_replayed(database: Backend) -> None:
+    buried = bury_new(database)
+    assert buried is not None
+    put(database, "chat:1", "7:100")
+    claim = claim_one(database)
+    item = head(database, claim)
+    assert item is not None
+    assert item.source_key == "7:100"
+    database.run(lambda unit: unit.inbox.finish(claim, item.id))
+    database.run(lambda unit: unit.inbox.release(claim))
+    database.run(lambda unit: unit.dead_letters.replay("inbox", buried, NOW))
+    again = head(database, claim_one(database))
+    assert again is not None
+    assert (again.id, again.raw) == (buried, b"\xff{")
