@@ -14,6 +14,10 @@ _PICTURES = (AttachmentKind.PHOTO, AttachmentKind.STICKER)
 _IN_WORDS = (AttachmentKind.LOCATION, AttachmentKind.CONTACT_CARD)
 
 
+_CAME_LATE = "superseded"
+"""The desk's reason for an older version that came behind a newer one."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShownAttachment:
     """One thing beside the words of a line.
@@ -42,7 +46,7 @@ class ShownLine:
     Attributes:
         before: The words that this line replaced, where it replaced any that are on the page.
         is_edit: It replaced an earlier line.
-        edited_later: A later line on the page replaced it.
+        edited_later: Another line on the page replaced it.
     """
 
     line: TalkLine
@@ -60,6 +64,9 @@ def shown_lines(page: CasePage) -> list[ShownLine]:
     for line in page.lines:
         # Every edit names the first version, so the one before is whatever came last of that first one.
         first = line.edits_message_id if line.edits_message_id is not None else line.id
+        if line.reason == _CAME_LATE:
+            replaced.add(line.id)
+            continue
         if first in newest:
             before[line.id] = newest[first]
             replaced.add(newest[first].id)

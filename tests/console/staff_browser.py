@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from shop import Shop
 
 from console.passwords import Passwords
@@ -25,8 +26,8 @@ async def hire(shop: Shop, login: str, role: Role = Role.AGENT, name: str = "") 
 class StaffBrowser:
     """Keeps cookies, follows nothing. HTTPS, because test clients send Secure cookies nowhere else."""
 
-    def __init__(self, shop: Shop, address: str = "203.0.113.9") -> None:
-        app = shop.installation.web_app()
+    def __init__(self, shop: Shop, address: str = "203.0.113.9", app: FastAPI | None = None) -> None:
+        app = app or shop.installation.web_app()
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(address, 4000))
         self.http = httpx.AsyncClient(transport=transport, base_url="https://127.0.0.1:8080")
         self.csrf = ""

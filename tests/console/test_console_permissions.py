@@ -31,6 +31,10 @@ LEAST: dict[tuple[str, str], str] = {
     ("POST", "/console/cases/{number}/reply"): "agent",
     ("POST", "/console/cases/{number}/note"): "agent",
     ("POST", "/console/cases/{number}/close"): "agent",
+    ("POST", "/console/cases/{number}/hand-over"): "agent",
+    ("GET", "/console/attachments/{message_id}/{n}"): "agent",
+    ("POST", "/console/account/telegram-code"): "agent",
+    ("POST", "/console/account/telegram-unlink"): "agent",
     ("POST", "/console/cases/{number}/phone"): "agent",
     ("POST", "/console/cases/{number}/typing"): "agent",
     ("GET", "/console/feedback"): "agent",
@@ -50,6 +54,8 @@ LEAST: dict[tuple[str, str], str] = {
     ("POST", "/console/staff/{id}/role"): "admin",
     ("POST", "/console/staff/{id}/disabled"): "admin",
     ("POST", "/console/staff/{id}/password"): "admin",
+    ("POST", "/console/staff/{id}/telegram-code"): "admin",
+    ("POST", "/console/staff/{id}/telegram-unlink"): "admin",
 }
 RANK = ["anyone", "agent", "lead", "admin"]
 
@@ -79,6 +85,8 @@ def address(path: str) -> str:
     return (
         path.replace("{number}", "HY-999999")
         .replace("{id}", "999999")
+        .replace("{message_id}", "999999")
+        .replace("{n}", "0")
         .replace("{origin}", "inbox")
         .replace("{name}", "console.css")
     )
