@@ -1,0 +1,1 @@
+"""What staff do in the group, told to the desk."""

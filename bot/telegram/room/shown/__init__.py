@@ -1,0 +1,1 @@
+"""What staff read in the group, composed from values alone."""
