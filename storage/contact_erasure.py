@@ -274,7 +274,7 @@ class _Erasure:
         The same for what was said in their own topics of staff rooms, where staff may have quoted them.
         """
         lanes = [f"identity:{identity_id}" for identity_id in self._identities]
-        lanes += [
+        named = [
             f"{row.channel}:{row.external_id}"
             for row in self._session.execute(
                 select(IDENTITIES.c.channel, IDENTITIES.c.external_id).where(
@@ -282,9 +282,13 @@ class _Erasure:
                 )
             )
         ]
-        lanes += self._topic_lanes()
+        lanes += [*named, *self._topic_lanes()]
         self._change(LANES, LANES.c.name.in_(lanes), pending=0, ready_since=None, not_before=None)
         self._change(INBOX, INBOX.c.lane.in_(lanes), state=InboxState.DONE.value, raw=None, error="")
+        # A lane that is named by the channel's id of the person goes: whoever adds to it
+        # meanwhile waits for its row, and then makes a new one.
+        self._change(INBOX, INBOX.c.lane.in_(named), lane=ERASED)
+        self._delete(LANES, LANES.c.name.in_(named))
 
     def _topic_lanes(self) -> Sequence[str]:
         """Lanes ``<channel>:<room>:<topic>``; a room's name says nothing of its channel."""

@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from contract_backend import in_schema
 from sqlalchemy import (
@@ -29,7 +30,7 @@ from desk.errors import NotFoundError
 from storage import migrate
 from storage.connect import sync_engine
 from storage.database import DatabaseRefusedError
-from storage.tables import people, work
+from storage.tables import people, rooms, work
 
 _LONGEST_NAME = 63
 """PostgreSQL cuts longer names, and then two may be the same."""
@@ -148,7 +149,7 @@ def test_what_refers_to_a_message_or_a_person_is_found_by_an_index() -> None:
     }
     referring = {
         column
-        for row in (work.OutboxRow, *people.__dict__.values())
+        for row in (work.OutboxRow, *people.__dict__.values(), *rooms.__dict__.values())
         if isinstance(row, type) and issubclass(row, SQLModel) and row is not SQLModel
         for column in SQLModel.metadata.tables[row.__tablename__].columns
         # Staff are disabled, never deleted.
@@ -211,3 +212,125 @@ def test_alembic_is_not_loaded_when_nothing_is_pending(tmp_path: Path) -> None:
         " sys.exit('alembic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+
+
+# --- 0002: staff rooms and attachments ---------------------------------------------------------------
+
+_TIME = "'2026-11-21 08:00:00.000000+00'"
+_PEOPLE = (
+    f"INSERT INTO contacts (id, public_id, name, phone, created_at) VALUES (1, 'c', '', '', {_TIME})",
+    "INSERT INTO identities (id, contact_id, channel, external_id, reachable, unreachable_reason, language,"
+    f" created_at) VALUES (1, 1, 'web', '5', TRUE, '', '', {_TIME})",
+    "INSERT INTO conversations (id, public_id, identity_id, speaker, misses, next_seq, seen_seq, created_at)"
+    f" VALUES (1, 'v', 1, 'bot', 0, 1, 0, {_TIME})",
+)
+_MESSAGE = (
+    "INSERT INTO messages (id, conversation_id, author, channel, external_id, revision, text, reason, action,"
+    f" delivery, created_at) VALUES ({{id}}, 1, 'bot', 'web', 'out:{{id}}', 0, '您好', '', '', 'queued', {_TIME})"
+)
+_OUTGOING = (
+    "INSERT INTO outbox (id, dedupe_key, kind, channel, lane, conversation_id, message_id, recipient, text,"
+    " speakers, payload, state, attempts, maybe_duplicate, not_before, provider_id, error, created_at)"
+    " VALUES ({id}, 'k{id}', '{kind}', 'web', 'conversation:1', 1, {id}, '5', '', '[]', '{{}}', 'queued', 0,"
+    f" FALSE, {_TIME}, '', '', {_TIME})"
+)
+
+
+@pytest.fixture
+def old(empty_url: str, engine: Engine) -> Engine:
+    """A database of revision 0001 with a reply and a survey that wait, and rows that are gone again."""
+    migrate.upgrade(empty_url)
+    migrate.downgrade(empty_url, "0001")
+    with engine.begin() as connection:
+        for statement in _PEOPLE:
+            connection.execute(text(statement))
+        for id, kind in ((1, "reply"), (2, "survey"), (40, "reply")):
+            connection.execute(text(_MESSAGE.format(id=id)))
+            connection.execute(text(_OUTGOING.format(id=id, kind=kind).replace(":1", "\\:1")))
+            connection.execute(
+                text(f"INSERT INTO buttons (token, message_id, position) VALUES ('t{id}', {id}, 0)")
+            )
+        connection.execute(text("DELETE FROM buttons WHERE message_id = 40"))
+        connection.execute(text("DELETE FROM messages WHERE id = 40"))
+    return engine
+
+
+def asked(engine: Engine, query: str) -> list[tuple[object, ...]]:
+    with engine.begin() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+def test_rows_survive_the_way_up_and_down(empty_url: str, old: Engine) -> None:
+    assert migrate.upgrade(empty_url) == ["0002"]
+    assert asked(old, "SELECT id, kind, rank, demanded FROM outbox ORDER BY id") == [
+        (1, "reply", 0, False),
+        (2, "survey", 3, False),
+    ]
+    assert asked(old, "SELECT id, text, attachments FROM messages ORDER BY id") == [
+        (1, "您好", None),
+        (2, "您好", None),
+    ]
+    assert asked(old, "SELECT token FROM buttons ORDER BY token") == [("t1",), ("t2",)]
+
+    with old.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO outbox (id, dedupe_key, kind, channel, lane, recipient, speakers, payload, state,"
+                " attempts, maybe_duplicate, not_before, provider_id, error, created_at, rank, demanded)"
+                " SELECT 41, 'relayed', 'relay', channel, 'room', '-100', speakers, payload, state, 0, FALSE,"
+                " not_before, '', '', created_at, 2, FALSE FROM outbox WHERE id = 1"
+            )
+        )
+    migrate.downgrade(empty_url, "0001")
+    assert asked(old, "SELECT id, kind, text FROM outbox ORDER BY id") == [
+        (1, "reply", ""),
+        (2, "survey", ""),
+    ]
+    assert asked(old, "SELECT id FROM messages ORDER BY id") == [(1,), (2,)]
+    assert asked(old, "SELECT token FROM buttons ORDER BY token") == [("t1",), ("t2",)]
+    assert migrate.upgrade(empty_url) == ["0002"]
+
+
+@pytest.mark.parametrize("empty_url", ["sqlite"], indirect=True)
+def test_no_id_is_given_twice_though_tables_were_copied(empty_url: str, old: Engine) -> None:
+    """SQLite would give 40 again, whose row is gone, as a copied table knows only its own rows."""
+    for step in (lambda: migrate.upgrade(empty_url), lambda: migrate.downgrade(empty_url, "0001")):
+        step()
+        given = asked(old, "SELECT name, seq FROM sqlite_sequence WHERE name IN ('messages', 'outbox')")
+        assert sorted(given) == [("messages", 40), ("outbox", 40)]
+
+
+def test_the_way_down_gives_the_tables_of_before(empty_url: str, engine: Engine) -> None:
+    def sorted_columns() -> dict[str, object]:
+        with engine.connect() as connection:
+            found = structure(connection)
+        return {name: sorted(what) if isinstance(what, list) else what for name, what in found.items()}
+
+    migrate.upgrade(empty_url)
+    migrate.downgrade(empty_url, migrate.BASE)
+    with engine.begin() as connection:
+        script = ScriptDirectory.from_config(migrate._config()).get_revision("0001")
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            script.module.upgrade()
+    before = sorted_columns()
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+    assert migrate.upgrade(empty_url) == ["0002"]
+    migrate.downgrade(empty_url, "0001")
+    assert sorted_columns() == before
+
+
+@pytest.mark.parametrize("empty_url", ["sqlite"], indirect=True)
+def test_a_row_that_refers_to_nothing_stops_the_migration(empty_url: str, old: Engine) -> None:
+    """While tables are copied SQLite looks at no references, so they are looked at before the commit."""
+    with old.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("DELETE FROM messages WHERE id = 1")
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("BEGIN")
+    with pytest.raises(DatabaseRefusedError, match=r"a row of (buttons|outbox) refers to a row of messages"):
+        migrate.upgrade(empty_url)
+    assert migrate.current(empty_url) == "0001"

@@ -22,9 +22,11 @@ def talk(database: Backend, who: str = "4711") -> Conversation:
     return database.run(lambda unit: unit.identities.open("telegram", who, NOW))[1]
 
 
-def say(database: Backend, conversation: Conversation, text: str, **reply: object) -> Message:
+def say(
+    database: Backend, conversation: Conversation, text: str, kind: OutgoingKind = OutgoingKind.REPLY
+) -> Message:
     said = database.run(
-        lambda unit: unit.outbox.say(conversation, Reply(text, **reply), f"key of {text}", NOW)  # type: ignore[arg-type]
+        lambda unit: unit.outbox.say(conversation, Reply(text, kind=kind), f"key of {text}", NOW)
     )
     assert said is not None
     return said
@@ -118,7 +120,8 @@ def test_heads_of_lanes_are_looked_up_and_not_sorted(sqlite: Backend) -> None:
     event.listen(sqlite.engine, "before_cursor_execute", note)
     due(sqlite, held=("1",))
     event.remove(sqlite.engine, "before_cursor_execute", note)
-    (statement,) = statements
+    statement = statements[-1]
+    assert statement.startswith("SELECT outbox.id")
     with sqlite.engine.connect() as connection:
         plan = connection.exec_driver_sql(
             f"EXPLAIN QUERY PLAN {statement}", (None,) * statement.count("?")

@@ -28,6 +28,8 @@ from desk.errors import NotFoundError
 from desk.follow_up import DUE_TIMER, FollowUp
 from desk.settings import DeskSettings
 from desk.values import (
+    Attachment,
+    AttachmentKind,
     Author,
     Buyer,
     Case,
@@ -85,6 +87,25 @@ def said(database: Backend, who: Customer, number: str, rating: int, comment: st
 
 
 # --- Cases -------------------------------------------------------------------------------------------
+
+
+def test_lines_show_what_came_with_the_words_and_what_they_correct(database: Backend) -> None:
+    who = customer(database)
+    case = opened(database, who)
+    photo = Attachment(AttachmentKind.PHOTO, "AgAC-1", size=9, source_chat="5", source_message="17")
+    first = writes(database, who, "坏了", "5:17")
+    database.run(
+        lambda unit: unit.conversations.add_incoming(
+            who.conversation, "5:17", 1000, "", None, NOW + HOUR, (photo,)
+        )
+    )
+    page = database.run(lambda unit: Reports(unit.session).case_page(case.number, lines=9))
+    assert [(line.text, line.attachments, line.edits_message_id) for line in page.lines] == [
+        ("坏了", (), None),
+        ("", (photo,), first.id),
+    ]
+    (row,) = database.run(lambda unit: Reports(unit.session).cases("open", None, 9)).rows
+    assert row.last_line == LastLine(Author.CUSTOMER, "", NOW + HOUR, (photo,))
 
 
 def test_open_cases_come_by_waiting_urgency_and_age(database: Backend) -> None:

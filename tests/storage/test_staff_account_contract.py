@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -110,10 +111,10 @@ def test_unlinking_ends_every_link_of_one_person_on_one_channel(database: Backen
 def test_two_who_use_a_code_at_once_do_not_both_get_in(postgresql: Backend) -> None:
     code(postgresql, staff(postgresql), "h1")
 
-    def work(user: str) -> object:
+    def work(user: str) -> Callable[[SqlUnitOfWork], StaffMember | None]:
         return lambda unit: unit.staff_accounts.use_code("h1", "telegram", user, NOW)
 
-    got_in = postgresql.run_together([work(str(user)) for user in range(4)])  # type: ignore[misc]
+    got_in = postgresql.run_together([work(str(user)) for user in range(4)])
     assert sum(member is not None for member in got_in) == 1
     assert postgresql.count("staff_accounts") == 1
 
@@ -121,13 +122,13 @@ def test_two_who_use_a_code_at_once_do_not_both_get_in(postgresql: Backend) -> N
 def test_of_two_codes_made_at_once_one_lives(postgresql: Backend) -> None:
     lin = staff(postgresql)
 
-    def make(code_hash: str) -> object:
+    def make(code_hash: str) -> Callable[[SqlUnitOfWork], None]:
         def work(unit: SqlUnitOfWork) -> None:
             unit.staff_accounts.add_code(lin.id, code_hash, END, NOW)
 
         return work
 
-    postgresql.run_together([make(f"h{number}") for number in range(4)])  # type: ignore[misc]
+    postgresql.run_together([make(f"h{number}") for number in range(4)])
     assert postgresql.count("staff_link_codes") == 1
 
 
