@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import stat
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cli_rig import huiyin
+from cli_rig import huiyin, serving
 from shop import Shop, play
+from telegram_api import TelegramApi
 
 from bot.cli.writing import defused
 from bot.commands.faq import import_faq, plan_import
 from bot.faq_file import DEFAULT_FAQ, read_faq
+from desk.errors import NotFoundError
 
+TOKEN = "7000000001:AAstandin-token-of-the-tests"
 COMMENT = "=HYPERLINK(0)\n@差评，漏水"
 
 
@@ -105,6 +109,26 @@ def test_doctor_finds_what_must_be_mended_and_says_how(tmp_path: Path) -> None:
     assert "chmod 700 var" in ill.stdout
 
 
+def test_doctor_looks_at_telegram_and_never_shows_the_token(tmp_path: Path) -> None:
+    assert "@BotFather" in huiyin(tmp_path, "doctor", LISTEN="127.0.0.1:18999").stdout
+    with TelegramApi().in_thread() as api:
+        settings = {"LISTEN": "127.0.0.1:18999", "TELEGRAM_TOKEN": api.token, "TELEGRAM_API": api.url}
+        api.group(-1001234567890, forum=True)
+        well = huiyin(tmp_path, "doctor", **settings, TELEGRAM_STAFF_CHAT="-1001234567890")
+        assert well.returncode == 0, well.stdout
+        assert "@huiyin_test_bot" in well.stdout
+        assert "一个话题" in well.stdout
+        lost = huiyin(tmp_path, "doctor", **settings, TELEGRAM_STAFF_CHAT="-1009999999999")
+        assert lost.returncode == 1
+        assert "不在群里" in lost.stdout
+        api.refuse()
+        down = huiyin(tmp_path, "doctor", **settings)
+        assert down.returncode == 0
+        assert "连不上" in down.stdout
+        secret = api.token.partition(":")[2]
+        assert not any(secret in each.stdout + each.stderr for each in (well, lost, down))
+
+
 def test_doctor_tells_a_damaged_database_in_words(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir(mode=0o700)
     (tmp_path / "var" / "huiyin.db").write_bytes(b"not a database at all" * 100)
@@ -144,6 +168,39 @@ def test_passwords_are_made_or_read_and_weak_ones_refused(tmp_path: Path) -> Non
         assert huiyin(tmp_path, "staff", "add", "chen", "--password-stdin", stdin=weak).returncode == 2
     assert huiyin(tmp_path, "staff", "add", "小王").returncode == 1
     assert huiyin(tmp_path, "staff", "add", "chen", "--role", "king").returncode == 2
+
+
+def test_a_code_that_links_telegram_comes_with_a_new_account_or_later(tmp_path: Path) -> None:
+    made = huiyin(tmp_path, "staff", "add", "li", "--telegram", TELEGRAM_TOKEN=TOKEN)
+    assert made.returncode == 0, made.stderr
+    first = re.findall(r"/link ([0-9A-Z]{10})", made.stdout)
+    assert len(first) == 1
+    assert "密码 password" in made.stdout
+    assert "Telegram is off" not in made.stderr
+    later = huiyin(tmp_path, "staff", "link", "li")
+    assert later.returncode == 0, later.stderr
+    second = re.findall(r"/link ([0-9A-Z]{10})", later.stdout)
+    assert second != first
+    assert "Telegram is off" in later.stderr
+    assert huiyin(tmp_path, "staff", "link", "nobody").returncode == 1
+
+    async def only_the_newest_works(shop: Shop) -> None:
+        shop.clock.now = datetime.now(UTC)
+        with pytest.raises(NotFoundError):
+            await shop.staff_desk.link_account(first[0], "telegram", "5")
+        assert (await shop.staff_desk.link_account(second[0], "telegram", "5")).login == "li"
+
+    play(tmp_path / "var", only_the_newest_works)
+
+
+def test_a_running_service_makes_the_code_for_the_command_line(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        done = huiyin(tmp_path, "staff", "add", "li", "--telegram")
+        assert done.returncode == 0, done.stderr
+        code = re.findall(r"/link ([0-9A-Z]{10})", done.stdout)
+        assert len(code) == 1
+        assert huiyin(tmp_path, "staff", "link", "li").returncode == 0
+        assert code[0] not in service.output
 
 
 # --- FAQ -------------------------------------------------------------------------------------------------------

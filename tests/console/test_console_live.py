@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from shop import Shop, play
 from staff_browser import StaffBrowser, hire
+from telegram_rig import XIAOMING, TelegramCustomer
 
+import desk
+from console.pages.rendering import STATIC
 from desk.values import Role
 
 
@@ -141,3 +145,50 @@ def test_events_carry_no_words_of_customers(tmp_path: Path) -> None:
         assert "CANARY" not in heard
 
     listen(tmp_path, story)
+
+
+def test_a_colleague_hears_that_a_case_was_handed_to_them(tmp_path: Path) -> None:
+    async def story(shop: Shop, browser: StaffBrowser, open_stream: Callable[..., Listening]) -> None:
+        customer = await shop.customer("wang")
+        await customer.says("转人工")
+        number = (await shop.reports(lambda reports: reports.cases("open", None, 1))).rows[0].number
+        boss = await hire(shop, "boss", Role.ADMIN)
+        zhou = await hire(shop, "zhou")
+        li = next(one for one in await shop.run(lambda unit: list(unit.staff.all())) if one.login == "li")
+        stream = open_stream()
+        await stream.until("event: hello")
+        await shop.staff_desk.hand_over(number, boss, zhou.id)
+        heard = await stream.until("event: case_handed_over")
+        await stream.until(f'"number": "{number}"')
+        assert "yours" not in heard
+        await shop.staff_desk.hand_over(number, boss, li.id)
+        await stream.until('"yours": true')
+
+    listen(tmp_path, story)
+
+
+def test_open_screens_hear_of_edits_deliveries_and_reachability(tmp_path: Path) -> None:
+    async def story(shop: Shop, browser: StaffBrowser, open_stream: Callable[..., Listening]) -> None:
+        customer = TelegramCustomer(shop)
+        await customer.case()
+        line = await customer.says("CANARY-1")
+        stream = open_stream()
+        await stream.until("event: hello")
+        await customer.says("CANARY-2", edits=line, revision=7)
+        heard = await stream.until("event: message_edited")
+        await shop.desk.hear_reachability(XIAOMING, False, "blocked", lambda unit: None)
+        heard = await stream.until("event: reachable")
+        assert "CANARY" not in heard
+        await shop.run(lambda unit: unit.desk_events.add("delivery", None, None, {"x": 1}, shop.clock()))
+        await stream.until("event: delivery")
+
+    listen(tmp_path, story)
+
+
+def test_the_script_listens_to_every_kind_that_the_desk_tells() -> None:
+    told = set()
+    for file in Path(desk.__file__).parent.glob("*.py"):
+        told |= set(re.findall(r'desk_events\.add\(\s*"(\w+)"', file.read_text("utf-8")))
+    script = (STATIC / "live.js").read_text("utf-8")
+    assert {"message_edited", "delivery", "case_handed_over", "reachable"} <= told
+    assert {kind for kind in told if f'"{kind}"' not in script} == set()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from shop import Shop, play
 from staff_browser import StaffBrowser, hire
 from telegram_rig import TelegramCustomer, console_over
 
-from desk.values import Delivery
+from bot.workers.outbox_worker import OutboxWorker
+from desk.errors import OutcomeUnknownError, SendError, SendRefusedError, UnreachableError
+from desk.ports import Pace, SendReceipt
+from desk.values import ChannelCapabilities, Outgoing
 
 
 def test_an_edited_line_keeps_the_words_before_it(tmp_path: Path) -> None:
@@ -56,39 +61,53 @@ def test_an_older_version_that_comes_late_replaces_nothing(tmp_path: Path) -> No
     play(tmp_path, story)
 
 
+class FakeTelegram:
+    """A channel on which staff lines meet different fates."""
+
+    channel = "telegram"
+    capabilities = ChannelCapabilities()
+    pace: Pace | None = None
+
+    def __init__(self, fates: dict[str, SendError]) -> None:
+        self._fates = fates
+
+    async def send(self, outgoing: Outgoing, followers: Sequence[Outgoing] = ()) -> SendReceipt:
+        if outgoing.text in self._fates:
+            raise self._fates[outgoing.text]
+        return SendReceipt("1")
+
+
 def test_what_became_of_a_staff_line_stands_below_it(tmp_path: Path) -> None:
     async def story(shop: Shop) -> None:
         li = await hire(shop, "li", name="小李")
         customer = TelegramCustomer(shop)
         number = await customer.case()
-        await shop.staff_desk.take_case(number, li)
-        await shop.staff_desk.reply(number, li, "您好", "m-1")
-
-        async def page_with(delivery: Delivery) -> str:
-            def change(unit: object) -> None:
-                from sqlalchemy import update
-
-                from storage.tables.people import MESSAGES
-                from storage.unit_of_work import SqlUnitOfWork
-
-                assert isinstance(unit, SqlUnitOfWork)
-                unit.session.execute(
-                    update(MESSAGES).where(MESSAGES.c.author == "staff").values(delivery=delivery.value)
-                )
-
-            await shop.run(change)
-            return (await browser.get(f"/console/cases/{number}")).text
-
+        fates = {
+            "也许到了": OutcomeUnknownError("timeout"),
+            "不收这个": SendRefusedError("bad request"),
+            "停用了": UnreachableError("blocked"),
+        }
+        for text in ("到了", *fates):
+            await shop.staff_desk.reply(number, li, text, f"m-{text}")
         async with StaffBrowser(shop, app=console_over(shop)) as browser:
             await browser.sign_in("li")
-            for delivery, words in (
-                (Delivery.QUEUED, "等待发送"),
-                (Delivery.SENT, "已送达"),
-                (Delivery.UNREACHABLE, "未送达：客户停用了机器人"),
-                (Delivery.UNCERTAIN, "不确定是否送达"),
-                (Delivery.DEAD, "未送达：发送失败"),
-            ):
-                assert f'state-{delivery.value}">{words}' in await page_with(delivery)
+
+            async def under(text: str) -> str:
+                page = (await browser.get(f"/console/cases/{number}")).text
+                return page.split(f"<bdi>{text}</bdi>")[1].split("</li>")[0]
+
+            assert "等待发送" in await under("到了")
+            installation = shop.installation
+            parts = (installation.database, installation.wakeups, shop.desk)
+            shop.outboxes = [OutboxWorker(*parts, FakeTelegram(fates), installation.owner, shop.clock)]
+            for _ in range(3):
+                await shop.later(timedelta(minutes=2))
+            assert "已送达" in await under("到了")
+            assert "不确定是否送达" in await under("也许到了")
+            assert "未送达：发送失败" in await under("不收这个")
+            assert "未送达：客户停用了机器人" in await under("停用了")
+            head = (await browser.get(f"/console/cases/{number}")).text.split('id="case-head"')[1]
+            assert "联系不上" in head.split("</header>")[0]
 
     play(tmp_path, story)
 
