@@ -211,12 +211,14 @@ class SqlOutboxStore:
     def find_calls_since(self, channel: str, since: datetime) -> Sequence[tuple[str, datetime]]:
         """(recipient, time) of every call that was begun since then, oldest first, for pacing.
 
-        Of a row that was called several times it is the last call.
+        Of a row that was called several times it is the last call; rows that left joined, for one recipient
+        at the same microsecond, were one call.
         """
         rows = self._session.execute(
             select(OUTBOX.c.recipient, OUTBOX.c.sending_at)
+            .distinct()
             .where(OUTBOX.c.channel == channel, OUTBOX.c.sending_at >= since)
-            .order_by(OUTBOX.c.sending_at, OUTBOX.c.id)
+            .order_by(OUTBOX.c.sending_at, OUTBOX.c.recipient)
         )
         return [(row.recipient, row.sending_at) for row in rows]
 

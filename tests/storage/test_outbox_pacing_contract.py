@@ -297,6 +297,19 @@ def test_every_call_of_late_is_known_whatever_became_of_it(database: Backend) ->
     assert database.run(lambda unit: unit.outbox.find_calls_since("web", NOW - MINUTE)) == []
 
 
+def test_lines_that_leave_joined_are_one_call(database: Backend) -> None:
+    first, second = show(database, "1"), show(database, "2")
+    alone = show(database, "3", lane="room:-200:1", recipient="-200")
+
+    def work(unit: SqlUnitOfWork) -> None:
+        for row in (first, second, alone):
+            unit.outbox.mark_sending(row, "worker-1", NOW)
+
+    database.run(work)
+    calls = database.run(lambda unit: unit.outbox.find_calls_since("telegram", NOW - MINUTE))
+    assert sorted(calls) == [(GROUP, NOW), ("-200", NOW)]
+
+
 # --- Notices -----------------------------------------------------------------------------------------
 
 
