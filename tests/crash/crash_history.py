@@ -171,6 +171,7 @@ class OutgoingRecord:
         state: Where it ended.
         twice: Whether it was tried once more after a try of unknown outcome.
         text: What it says, where that is known to the database.
+        error: Why it failed, at its last try.
         called_at: When its last try began, in seconds since 1970; 0 if it was never tried.
         ended_at: When it ended; 0 if it did not.
     """
@@ -183,6 +184,7 @@ class OutgoingRecord:
     text: str = ""
     called_at: float = 0.0
     ended_at: float = 0.0
+    error: str = ""
 
 
 @dataclass(slots=True)

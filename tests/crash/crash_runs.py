@@ -46,9 +46,10 @@ async def play_story(
 
     async def go_on() -> None:
         await first.ended.wait()
-        if first.status == -signal.SIGKILL:
-            world.somebody_died()
-            lives.append(launcher.start(place))
+        if first.status != -signal.SIGKILL:
+            raise AssertionError(f"a life ended by itself with status {first.status}; see {place.log}")
+        world.somebody_died()
+        lives.append(launcher.start(place))
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -138,6 +139,7 @@ async def _read_again(world: World, place: Place) -> None:
 
 async def _stop(launcher: Launcher, place: Place, lives: list[Life], world: World) -> list[str]:
     """Stops the last life in good order; a commit point may lie in its very last moments."""
+    await _answers(place)  # Before that it could not have heard the signal.
     if await lives[-1].end(signal.SIGTERM) == -signal.SIGKILL:
         world.somebody_died()
         lives.append(launcher.start(place))

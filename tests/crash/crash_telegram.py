@@ -29,6 +29,7 @@ HURRY = 40.0
 """Webhooks are tried again that many times as fast as Telegram would: soon after a life is up again."""
 
 
+_TOKEN = "7000000001:AAcrash-tests-token-of-35-characters"
 _GREETING = wording.GREETING.format(shop_name="本店") + "*"
 
 
@@ -39,7 +40,7 @@ async def telegram(shuffle: int | None = None) -> AsyncIterator[TelegramApi]:
     Args:
         shuffle: Deliver out of order, by this seed.
     """
-    async with TelegramApi() as api:
+    async with TelegramApi(_TOKEN) as api:
         # How fast the bot writes is looked at elsewhere; a 429 here would only be waited out.
         api.limits.on = False
         api.webhook.hurry = HURRY
@@ -79,6 +80,7 @@ class TelegramWorld(World):
         self.seen = self.history.telegram = TelegramHistory()
         self.update_of: dict[str, int] = {}
         self._count = 0
+        self._to_repeat: list[int] = []
 
     @asynccontextmanager
     async def customer(self) -> AsyncIterator[TelegramCustomer]:  # type: ignore[override]
@@ -99,10 +101,24 @@ class TelegramWorld(World):
             self.update_of[name] = number
             if self.random.random() < 0.2:
                 self.deliver_again(number)
+        self._repeat()
         return name
 
     def deliver_again(self, number: int) -> None:
-        """Has Telegram deliver an update once more, in the same bytes or in others."""
+        """Has Telegram deliver an update once more, in the same bytes or in others.
+
+        While order is kept that happens after it was confirmed: else it could overtake what was said before.
+        """
+        self._to_repeat.append(number)
+        self._repeat()
+
+    def _repeat(self) -> None:
+        waiting = set(self.api.pending()) if self.in_order else set()
+        for number in [number for number in self._to_repeat if number not in waiting]:
+            self._to_repeat.remove(number)
+            self._repeat_now(number)
+
+    def _repeat_now(self, number: int) -> None:
         changed = self.random.random() < 0.5
         # Asked for once more in other bytes again, they are the same other bytes.
         self.seen.updates[number].variants = max(self.seen.updates[number].variants, 1 + changed)
@@ -110,6 +126,9 @@ class TelegramWorld(World):
 
     def nothing_waits(self) -> bool:
         """Whether Telegram has got rid of everything."""
+        self._repeat()
+        if self._to_repeat:
+            return False
         if self.api.webhook.active:
             return not (self.api.pending() or self.api.updates.fresh or self.api.webhook.is_busy)
         return not (self.api.pending() or self.api.updates.again)

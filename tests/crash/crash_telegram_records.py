@@ -67,6 +67,7 @@ def _outgoing(row: Any) -> OutgoingRecord:
         text=row.words or "",
         called_at=_seconds(row.sending_at),
         ended_at=_seconds(row.ended_at),
+        error=row.error,
     )
 
 

@@ -32,6 +32,18 @@ from typing import Any
 import uvicorn.lifespan.off
 import uvicorn.loops.asyncio
 import uvicorn.protocols.http.httptools_impl  # noqa: F401 - what a life would import later
+from aiogram.methods import (
+    AnswerCallbackQuery,
+    CreateForumTopic,
+    DeleteWebhook,
+    EditMessageText,
+    GetMe,
+    GetWebhookInfo,
+    Response,
+    SendMessage,
+    SetMyCommands,
+    SetWebhook,
+)
 from argon2 import PasswordHasher
 from commit_points import CommitPoints
 from shop import FakeScorer, Shop, play
@@ -44,6 +56,17 @@ from desk.intake import RawInput
 from desk.service_desk import ServiceDesk
 from nlu.faq_search import FaqSearch
 
+_CALLED = (
+    AnswerCallbackQuery,
+    CreateForumTopic,
+    DeleteWebhook,
+    EditMessageText,
+    GetMe,
+    GetWebhookInfo,
+    SendMessage,
+    SetMyCommands,
+    SetWebhook,
+)
 HASTE = 0.3
 """Seconds between acknowledging and storing, in a life that is broken on purpose."""
 
@@ -99,6 +122,9 @@ def warm_up(understander: FaqSearch) -> None:
         understander.find_nearest("什么时候发货", await shop.run(lambda unit: unit.faq.book()))
 
     configure_logs(LogLevel.WARNING, LogFormat.JSON)
+    for method in _CALLED:
+        # The type of each answer is made when it is first needed, and kept.
+        _ = Response[method.__returning__]
     with tempfile.TemporaryDirectory(prefix="huiyin-warm-") as folder:
         play(Path(folder), story)
     if threading.active_count() != 1:

@@ -61,12 +61,12 @@ def _of_ends(seen: TelegramHistory, stored: TelegramRecords) -> Iterator[str]:
     """Nothing ends in doubt but a survey or a notice that a death cut short."""
     for row in stored.outgoing:
         if row.state in {"queued", "sending", "dead", "unreachable"}:
-            yield f"{row.kind} {row.text!r} ended {row.state}"
+            yield f"{row.kind} {row.text!r} ended {row.state} ({row.error})"
         elif row.state == "uncertain":
             if row.kind not in {"survey", "notice"} and not row.twice:
                 yield f"{row.kind} {row.text!r} was given up after one try"
             if not any(row.called_at <= death <= row.ended_at for death in seen.deaths):
-                yield f"{row.kind} {row.text!r} is in doubt and nobody had died"
+                yield f"{row.kind} {row.text!r} is in doubt ({row.error}) and nobody had died"
         if row.kind == "survey" and row.twice:
             yield f"survey {row.text!r} was tried twice"
 
