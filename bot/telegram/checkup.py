@@ -279,7 +279,7 @@ def _as_admin(chat: ChatFullInfo, member: ChatMemberAdministrator) -> list[Findi
             Finding(
                 State.OFF,
                 "Telegram 客服群：机器人不能删消息（可选）staff group: the bot may not delete messages (optional)",
-                "有这个权限时，它会收走群里的关联码。 With that right it removes link codes from the group.",
+                "不影响使用，想让它能清理群里的消息时再给。 Nothing depends on it; give it to let the bot tidy up.",
             )
         )
     return found

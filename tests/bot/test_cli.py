@@ -20,7 +20,7 @@ from bot.commands.faq import import_faq, plan_import
 from bot.faq_file import DEFAULT_FAQ, read_faq
 from desk.errors import NotFoundError
 
-TOKEN = "7000000001:AAstandin-token-of-the-tests"
+TOKEN = "7000000001:AAstandin-token-of-the-command-line"
 COMMENT = "=HYPERLINK(0)\n@差评，漏水"
 
 
@@ -111,7 +111,7 @@ def test_doctor_finds_what_must_be_mended_and_says_how(tmp_path: Path) -> None:
 
 def test_doctor_looks_at_telegram_and_never_shows_the_token(tmp_path: Path) -> None:
     assert "@BotFather" in huiyin(tmp_path, "doctor", LISTEN="127.0.0.1:18999").stdout
-    with TelegramApi().in_thread() as api:
+    with TelegramApi(TOKEN).in_thread() as api:
         settings = {"LISTEN": "127.0.0.1:18999", "TELEGRAM_TOKEN": api.token, "TELEGRAM_API": api.url}
         api.group(-1001234567890, forum=True)
         well = huiyin(tmp_path, "doctor", **settings, TELEGRAM_STAFF_CHAT="-1001234567890")
