@@ -16,12 +16,15 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from telegram_api import TelegramApi
+from telegram_customer import TOKEN, FreePace, TelegramCustomer, WebhookRig, telegram_settings
 
 from bot.app import Installation
 from bot.logs import configure_logs
@@ -73,6 +76,8 @@ class FakeScorer:
 class Customer:
     """A browser on the chat page."""
 
+    channel = "webchat"
+
     def __init__(self, shop: Shop, client_session_id: str) -> None:
         self._shop = shop
         self.client_session_id = client_session_id
@@ -99,6 +104,23 @@ class Customer:
             body["button_id"] = button_id
         return await self._shop.http.post("/api/v1/chat/messages", json=body, headers=self.headers)
 
+    async def writes(self, text: str) -> None:
+        """Writes, and nothing else happens yet."""
+        answer = await self.post(text)
+        assert answer.status_code == 202, answer.text
+
+    async def looks(self) -> None:
+        """The page tells that everything on it was seen."""
+        seen = {"seq": (await self.lines())[-1]["seq"]}
+        answer = await self._shop.http.post("/api/v1/chat/seen", json=seen, headers=self.headers)
+        assert answer.status_code == 204, answer.text
+
+    async def identity_id(self) -> int:
+        """The customer's identity at the desk."""
+        identity_id = await self._shop.desk.find_chat_identity(self.token.partition(".")[0])
+        assert identity_id is not None
+        return identity_id
+
     async def says(self, text: str, button_id: str | None = None) -> list[str]:
         """Writes, lets everything happen, and returns the lines that came in answer."""
         before = len(await self.lines())
@@ -119,10 +141,7 @@ class Customer:
         """Everything on the customer's screen, in order of ``seq``."""
         from bot.webchat.stream import line_as_json
 
-        session = self.token.partition(".")[0]
-        identity_id = await self._shop.desk.find_chat_identity(session)
-        assert identity_id is not None
-        _, lines = await self._shop.desk.read_lines(identity_id, 0, 1000)
+        _, lines = await self._shop.desk.read_lines(await self.identity_id(), 0, 1000)
         return [line_as_json(line) for line in lines]
 
     async def texts(self) -> list[str]:
@@ -130,9 +149,19 @@ class Customer:
 
 
 class Shop:
-    """One installation under test."""
+    """One installation under test.
 
-    def __init__(self, installation: Installation, clock: FakeClock, scorer: FakeScorer) -> None:
+    Args:
+        telegram: The stand-in that its customers come from; None = from the web chat.
+    """
+
+    def __init__(
+        self,
+        installation: Installation,
+        clock: FakeClock,
+        scorer: FakeScorer,
+        telegram: TelegramApi | None = None,
+    ) -> None:
         self.installation = installation
         self.clock = clock
         self.scorer = scorer
@@ -144,8 +173,14 @@ class Shop:
         self.timers = installation.timer_workers()
         transport = httpx.ASGITransport(app=installation.web_app(), raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080")
+        self.telegram = WebhookRig(telegram, self.http) if telegram is not None else None
 
-    async def customer(self, name: str = "wang", order_token: str | None = None) -> Customer:
+    async def customer(self, name: str = "wang", order_token: str | None = None) -> Any:
+        """A customer of the channel that the story is played on, perhaps behind an order's link."""
+        if self.telegram is not None:
+            guest = TelegramCustomer(self, self.telegram, name)
+            await guest.open(order_token)
+            return guest
         customer = Customer(self, f"{name}-{uuid.uuid5(uuid.NAMESPACE_DNS, name)}")
         answer = await customer.open(order_token)
         assert answer.status_code == 200, answer.text
@@ -158,7 +193,8 @@ class Shop:
     async def settle(self) -> None:
         """Lets everything that is due happen."""
         for _ in range(100):
-            worked = await self.inbox.work_one_lane()
+            worked = await self.telegram.bring() if self.telegram is not None else False
+            worked |= await self.inbox.work_one_lane()
             worked |= await self.fire_due()
             worked |= await self.send_due()
             if not worked:
@@ -272,8 +308,13 @@ def _prepared_database() -> Path:
     return folder / "huiyin.db"
 
 
-def play(folder: Path, story: Callable[[Shop], Coroutine[Any, Any, T] | Awaitable[T]], **settings: str) -> T:
-    """Plays one story against a fresh installation in ``folder``."""
+Story = Callable[["Shop"], Coroutine[Any, Any, T] | Awaitable[T]]
+Play = Callable[..., Any]
+"""How a test that takes ``play_both`` names it."""
+
+
+def play(folder: Path, story: Story[T], channel: str = "webchat", **settings: str) -> T:
+    """Plays one story against a fresh installation in ``folder``, with customers of that channel."""
 
     if "DATABASE_URL" not in settings:
         folder.mkdir(parents=True, exist_ok=True)
@@ -283,12 +324,21 @@ def play(folder: Path, story: Callable[[Shop], Coroutine[Any, Any, T] | Awaitabl
     async def run() -> T:
         configure_logs(LogLevel.ERROR, LogFormat.JSON)
         clock, scorer = FakeClock(), FakeScorer()
-        installation = Installation(shop_settings(folder, **settings), scorer=scorer, clock=clock)
-        async with installation:
+        async with AsyncExitStack() as exits:
+            telegram: TelegramApi | None = None
+            changes = dict(settings)
+            if channel == "telegram":
+                telegram = await exits.enter_async_context(TelegramApi(TOKEN))
+                telegram.limits.on = False
+                changes |= telegram_settings(telegram)
+            installation = Installation(
+                shop_settings(folder, **changes), scorer=scorer, clock=clock, pace=FreePace()
+            )
+            await exits.enter_async_context(installation)
             await installation.prepare()
-            shop = Shop(installation, clock, scorer)
-            async with shop.http:
-                await shop.settle()
-                return await story(shop)
+            shop = Shop(installation, clock, scorer, telegram)
+            await exits.enter_async_context(shop.http)
+            await shop.settle()
+            return await story(shop)
 
     return asyncio.run(run())

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import Shop, play
+from shop import Play, Shop, play
 
 from desk import wording
 from desk.case_opening import next_alert_at
@@ -25,7 +25,9 @@ async def page(shop: Shop, number: str = "HY-1001") -> Any:
 
 
 @pytest.mark.parametrize("words", ["转人工", "人工", "我要找真人客服！！", "轉人工", "转人公"])
-def test_asking_for_a_person_opens_a_case_and_tells_staff_at_once(tmp_path: Path, words: str) -> None:
+def test_asking_for_a_person_opens_a_case_and_tells_staff_at_once(
+    tmp_path: Path, play_both: Play, words: str
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         assert await customer.says(words) == [wording.HANDOFF["asked_for_person"].format(number="HY-1001")]
@@ -34,20 +36,20 @@ def test_asking_for_a_person_opens_a_case_and_tells_staff_at_once(tmp_path: Path
         assert case.state is CaseState.WAITING
         assert case.evidence
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 @pytest.mark.parametrize("words", ["人工智能是什么", "这个是手工贴吗", "邮政也可以投诉", "不用人工了"])
-def test_words_that_only_look_like_it_call_nobody(tmp_path: Path, words: str) -> None:
+def test_words_that_only_look_like_it_call_nobody(tmp_path: Path, play_both: Play, words: str) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         await customer.says(words)
         assert await alerts(shop) == []
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_second_angry_message_calls_a_person(tmp_path: Path) -> None:
+def test_a_second_angry_message_calls_a_person(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         assert await customer.says("真是垃圾") == [wording.OFFER_AFTER_ANGER]
@@ -55,20 +57,20 @@ def test_a_second_angry_message_calls_a_person(tmp_path: Path) -> None:
         assert "工单" in (await customer.says("你们就是骗子"))[0]
         assert (await page(shop)).case.reason.value == "anger"
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_anger_long_apart_only_offers_a_person_each_time(tmp_path: Path) -> None:
+def test_anger_long_apart_only_offers_a_person_each_time(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         await customer.says("真是垃圾")
         shop.clock.turn(timedelta(minutes=11))
         assert await customer.says("真是垃圾") == [wording.OFFER_AFTER_ANGER]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_staff_are_told_again_until_somebody_takes_the_case(tmp_path: Path) -> None:
+def test_staff_are_told_again_until_somebody_takes_the_case(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         await customer.says("转人工")
@@ -79,10 +81,10 @@ def test_staff_are_told_again_until_somebody_takes_the_case(tmp_path: Path) -> N
         await shop.later(timedelta(hours=1))
         assert len(await alerts(shop)) == 6
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_after_an_outage_the_missed_alerts_are_one_alert(tmp_path: Path) -> None:
+def test_after_an_outage_the_missed_alerts_are_one_alert(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         await customer.says("转人工")
@@ -91,19 +93,23 @@ def test_after_an_outage_the_missed_alerts_are_one_alert(tmp_path: Path) -> None
         await shop.later(timedelta(minutes=10))
         assert len(await alerts(shop)) == 3
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_alerts_are_due_at_once_then_after_2_5_10_minutes_and_every_10(tmp_path: Path) -> None:
+def test_alerts_are_due_at_once_then_after_2_5_10_minutes_and_every_10(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         opened_at = shop.clock()
         minutes = [(next_alert_at(opened_at, rung) - opened_at).total_seconds() / 60 for rung in range(-1, 7)]
         assert minutes == [0, 0, 2, 5, 10, 20, 30, 40]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_the_bot_is_silent_while_a_person_speaks_and_comes_back_after(tmp_path: Path) -> None:
+def test_the_bot_is_silent_while_a_person_speaks_and_comes_back_after(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         staff = await shop.staff()
@@ -124,10 +130,10 @@ def test_the_bot_is_silent_while_a_person_speaks_and_comes_back_after(tmp_path: 
         assert (await page(shop)).case.helped is True
         assert len(await customer.says("什么时候发货")) == 1
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_not_helped_opens_a_new_case_at_once(tmp_path: Path) -> None:
+def test_not_helped_opens_a_new_case_at_once(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         staff = await shop.staff()
@@ -139,10 +145,10 @@ def test_not_helped_opens_a_new_case_at_once(tmp_path: Path) -> None:
         assert (await page(shop)).case.helped is False
         assert (await page(shop, "HY-1002")).case.priority.value == "high"
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_more_triggers_join_the_open_case_and_raise_its_priority(tmp_path: Path) -> None:
+def test_more_triggers_join_the_open_case_and_raise_its_priority(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         await customer.says("转人工")
@@ -150,10 +156,10 @@ def test_more_triggers_join_the_open_case_and_raise_its_priority(tmp_path: Path)
         assert (await page(shop)).case.priority.value == "urgent"
         assert await alerts(shop) == [("HY-1001", 0)]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_who_changes_their_mind_is_back_with_the_bot(tmp_path: Path) -> None:
+def test_who_changes_their_mind_is_back_with_the_bot(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         await customer.says("转人工")
@@ -163,10 +169,10 @@ def test_who_changes_their_mind_is_back_with_the_bot(tmp_path: Path) -> None:
         await shop.later(timedelta(hours=1))
         assert len(await alerts(shop)) == 1
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_two_people_take_a_case_and_one_wins(tmp_path: Path) -> None:
+def test_two_people_take_a_case_and_one_wins(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         li, zhao = await shop.staff(), await shop.staff("zhao", name="小赵")
@@ -183,7 +189,7 @@ def test_two_people_take_a_case_and_one_wins(tmp_path: Path) -> None:
         lead = await shop.staff("chen", Role.LEAD, "陈主管")
         await shop.staff_desk.close_case("HY-1001", lead, "solved")
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 def test_a_bots_answer_still_in_the_outbox_is_held_back_when_a_person_takes_over(tmp_path: Path) -> None:
@@ -206,7 +212,7 @@ def test_a_bots_answer_still_in_the_outbox_is_held_back_when_a_person_takes_over
     play(tmp_path, story)
 
 
-def test_a_reply_sent_twice_arrives_once_and_bad_ones_are_refused(tmp_path: Path) -> None:
+def test_a_reply_sent_twice_arrives_once_and_bad_ones_are_refused(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         staff = await shop.staff()
@@ -230,10 +236,10 @@ def test_a_reply_sent_twice_arrives_once_and_bad_ones_are_refused(tmp_path: Path
         with pytest.raises(NotAllowedError):
             await shop.staff_desk.reply("HY-1001", other, "还有吗", "s-5")
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_typing_is_shown_for_a_moment(tmp_path: Path) -> None:
+def test_typing_is_shown_for_a_moment(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         staff = await shop.staff()
@@ -247,10 +253,10 @@ def test_typing_is_shown_for_a_moment(tmp_path: Path) -> None:
         await shop.staff_desk.reply("HY-1001", staff, "您好", "s-1")
         assert shop.staff_desk.find_typist(case.conversation_id) is None
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_what_staff_do_is_in_the_audit(tmp_path: Path) -> None:
+def test_what_staff_do_is_in_the_audit(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped")
         customer = await shop.customer("wang", order_token=await shop.link())
@@ -264,10 +270,10 @@ def test_what_staff_do_is_in_the_audit(tmp_path: Path) -> None:
         assert await shop.run(lambda unit: unit.staff.verify_audit()) is None
         assert "老客户" not in await customer.texts()
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_the_last_admin_stays(tmp_path: Path) -> None:
+def test_the_last_admin_stays(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         (admin,) = await shop.run(lambda unit: unit.staff.all())
         with pytest.raises(ConflictError):
@@ -278,10 +284,12 @@ def test_the_last_admin_stays(tmp_path: Path) -> None:
         changed = await shop.staff_desk.change_staff(admin.id, other, role=Role.AGENT)
         assert changed.role is Role.AGENT
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_faq_changes_are_live_at_once_and_dead_letters_can_be_replayed(tmp_path: Path) -> None:
+def test_faq_changes_are_live_at_once_and_dead_letters_can_be_replayed(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         book = await shop.run(lambda unit: unit.faq.book())
@@ -297,4 +305,4 @@ def test_faq_changes_are_live_at_once_and_dead_letters_can_be_replayed(tmp_path:
         with pytest.raises(NotFoundError):
             await shop.staff_desk.replay("inbox", 1, None)
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)

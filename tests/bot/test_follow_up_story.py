@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from shop import SHOP_SECRET, Customer, Shop, play
+from shop import SHOP_SECRET, Customer, Play, Shop, play
 
 from bot.commands.contacts import erase_contact
 from bot.commands.orders import import_orders
@@ -90,7 +90,7 @@ def test_a_buyer_is_asked_after_delivery_and_the_answer_becomes_scored_feedback(
 
 
 @pytest.mark.parametrize("answer", ["5", "５分", "五星", "非常满意"])
-def test_the_rating_may_be_typed_in_many_ways(tmp_path: Path, answer: str) -> None:
+def test_the_rating_may_be_typed_in_many_ways(tmp_path: Path, play_both: Play, answer: str) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         await shop.reports_event("delivered")
@@ -98,10 +98,12 @@ def test_the_rating_may_be_typed_in_many_ways(tmp_path: Path, answer: str) -> No
         assert await customer.says(answer) == [wording.SURVEY_COMMENT.format(rating=5)]
         assert await customer.presses(wording.NO_COMMENT) == [wording.SURVEY_THANKS]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_low_rating_calls_a_person_and_the_words_after_it_are_feedback_too(tmp_path: Path) -> None:
+def test_a_low_rating_calls_a_person_and_the_words_after_it_are_feedback_too(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         await shop.reports_event("delivered")
@@ -117,10 +119,10 @@ def test_a_low_rating_calls_a_person_and_the_words_after_it_are_feedback_too(tmp
         assert page.case.priority.value == "urgent"
         assert [order.snapshot.external_id for order in page.orders] == ["A-1"]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_events_repeated_and_reordered_change_nothing(tmp_path: Path) -> None:
+def test_events_repeated_and_reordered_change_nothing(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         now = shop.clock.now
@@ -138,20 +140,22 @@ def test_events_repeated_and_reordered_change_nothing(tmp_path: Path) -> None:
         await shop.later(timedelta(hours=1))
         assert len(await rating_lines(customer)) == 1
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_the_same_event_with_another_body_is_a_conflict(tmp_path: Path) -> None:
+def test_the_same_event_with_another_body_is_a_conflict(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         event = shop.order_event("paid")
         assert (await shop.post_order_event(event)).status_code in {200, 202}
         event["order"]["amount"] = "1.00"
         assert (await shop.post_order_event(event)).status_code == 409
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_delivery_reported_after_the_return_is_stored_and_not_asked_about(tmp_path: Path) -> None:
+def test_a_delivery_reported_after_the_return_is_stored_and_not_asked_about(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         now = shop.clock.now
@@ -163,10 +167,10 @@ def test_a_delivery_reported_after_the_return_is_stored_and_not_asked_about(tmp_
         assert counted.balanced
         assert dict(counted.skipped) == {"returned": 1}
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_refund_before_the_survey_is_due_calls_it_off(tmp_path: Path) -> None:
+def test_a_refund_before_the_survey_is_due_calls_it_off(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         await shop.reports_event("delivered")
@@ -176,10 +180,12 @@ def test_a_refund_before_the_survey_is_due_calls_it_off(tmp_path: Path) -> None:
         assert await rating_lines(customer) == []
         assert dict((await accounting(shop)).skipped) == {"refunded": 1}
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_without_anybody_bound_the_reason_is_stored_and_a_later_link_revives_it(tmp_path: Path) -> None:
+def test_without_anybody_bound_the_reason_is_stored_and_a_later_link_revives_it(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("delivered")
         await shop.later(2 * DAY)
@@ -188,10 +194,10 @@ def test_without_anybody_bound_the_reason_is_stored_and_a_later_link_revives_it(
         assert len(await rating_lines(customer)) == 1
         assert (await accounting(shop)).balanced
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_at_night_nobody_is_asked(tmp_path: Path) -> None:
+def test_at_night_nobody_is_asked(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         shop.clock.turn(timedelta(hours=11))
@@ -201,7 +207,23 @@ def test_at_night_nobody_is_asked(tmp_path: Path) -> None:
         await shop.later(timedelta(hours=10))
         assert len(await rating_lines(customer)) == 1
 
-    play(tmp_path, story, QUIET_HOURS="22:00-09:00")
+    play_both(tmp_path, story, QUIET_HOURS="22:00-09:00")
+
+
+def test_where_nobody_tells_what_was_seen_the_reminder_comes_after_a_day(tmp_path: Path) -> None:
+    async def story(shop: Shop) -> None:
+        customer = await bound_customer(shop)
+        await shop.reports_event("delivered")
+        await shop.later(DAY)
+        await shop.later(DAY)
+        assert (await rating_lines(customer))[1:] == [wording.SURVEY_REMINDER.format(order="A-1")]
+        await shop.later(3 * DAY)
+        assert len(await rating_lines(customer)) == 2
+        await shop.later(8 * DAY)
+        assert (await accounting(shop)).balanced
+        assert await customer.presses("满意") == [wording.SURVEY_OVER]
+
+    play(tmp_path, story, channel="telegram")
 
 
 def test_one_reminder_after_it_was_seen_then_it_expires(tmp_path: Path) -> None:
@@ -212,16 +234,12 @@ def test_one_reminder_after_it_was_seen_then_it_expires(tmp_path: Path) -> None:
         # Not seen yet: reminding somebody of what they never saw would only be a second first question.
         await shop.later(DAY)
         assert len(await rating_lines(customer)) == 1
-        seen = {"seq": (await customer.lines())[-1]["seq"]}
-        answer = await shop.http.post("/api/v1/chat/seen", json=seen, headers=customer.headers)
-        assert answer.status_code == 204
+        await customer.looks()
         await shop.later(DAY)
         assert (await rating_lines(customer))[1:] == [wording.SURVEY_REMINDER.format(order="A-1")]
         await shop.later(3 * DAY)
         assert len(await rating_lines(customer)) == 2
-        await shop.http.post(
-            "/api/v1/chat/seen", json={"seq": (await customer.lines())[-1]["seq"]}, headers=customer.headers
-        )
+        await customer.looks()
         await shop.later(8 * DAY)
         assert (await accounting(shop)).balanced
         assert await customer.presses("满意") == [wording.SURVEY_OVER]
@@ -243,7 +261,9 @@ def test_a_question_never_seen_ends_as_not_seen(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
-def test_opting_out_stops_what_is_planned_and_opting_in_brings_the_next_one(tmp_path: Path) -> None:
+def test_opting_out_stops_what_is_planned_and_opting_in_brings_the_next_one(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         await shop.reports_event("delivered")
@@ -258,10 +278,10 @@ def test_opting_out_stops_what_is_planned_and_opting_in_brings_the_next_one(tmp_
         await shop.later(DAY)
         assert len(await rating_lines(customer)) == 1
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_survey_waits_while_a_person_looks_after_the_customer(tmp_path: Path) -> None:
+def test_a_survey_waits_while_a_person_looks_after_the_customer(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         await shop.reports_event("delivered")
@@ -276,10 +296,12 @@ def test_a_survey_waits_while_a_person_looks_after_the_customer(tmp_path: Path) 
         await shop.later(timedelta(hours=2))
         assert len(await rating_lines(customer)) == 1
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_an_order_link_opens_for_one_identity_only_and_binding_tells_that_we_will_ask(tmp_path: Path) -> None:
+def test_an_order_link_opens_for_one_identity_only_and_binding_tells_that_we_will_ask(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped")
         token = await shop.link()
@@ -287,17 +309,20 @@ def test_an_order_link_opens_for_one_identity_only_and_binding_tells_that_we_wil
         assert wording.CONSENT in (await wang.texts())[0]
         await wang.open(token)
         await shop.settle()
-        assert len(await wang.texts()) == 1
+        # A page that is loaded again stays as it is; who presses Start again gets the same answer again.
+        again = await wang.texts()
+        assert len(again) == (1 if wang.channel == "webchat" else 2)
+        assert all("A-1" in text for text in again)
         zhang = await shop.customer("zhang", order_token=token)
         assert await zhang.texts() == [wording.LINK_OF_ANOTHER]
         assert "SF1234567890" in (await wang.says("查物流"))[0]
         assert "SF1234567890" not in (await zhang.says("查物流"))[0]
         assert await shop.link() != token
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_an_unknown_or_expired_link_is_told_kindly(tmp_path: Path) -> None:
+def test_an_unknown_or_expired_link_is_told_kindly(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped")
         token = await shop.link()
@@ -307,10 +332,12 @@ def test_an_unknown_or_expired_link_is_told_kindly(tmp_path: Path) -> None:
         late = await shop.customer("zhao", order_token=token)
         assert await late.texts() == [wording.LINK_UNKNOWN]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_two_orders_of_one_buyer_join_one_contact_and_another_buyer_stays_apart(tmp_path: Path) -> None:
+def test_two_orders_of_one_buyer_join_one_contact_and_another_buyer_stays_apart(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped", "A-1", buyer="b-1")
         await shop.reports_event("shipped", "A-2", buyer="b-1")
@@ -321,7 +348,7 @@ def test_two_orders_of_one_buyer_join_one_contact_and_another_buyer_stays_apart(
         await shop.settle()
 
         async def contact_of(customer: Customer) -> int:
-            identity_id = await shop.desk.find_chat_identity(customer.token.partition(".")[0])
+            identity_id = await customer.identity_id()
             assert identity_id is not None
             return (await shop.run(lambda unit: unit.identities.get(identity_id))).contact_id
 
@@ -331,10 +358,10 @@ def test_two_orders_of_one_buyer_join_one_contact_and_another_buyer_stays_apart(
         assert second is not None
         assert await contact_of(phone) == first.id != second.id
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_who_only_bought_is_a_customer_whom_staff_can_find(tmp_path: Path) -> None:
+def test_who_only_bought_is_a_customer_whom_staff_can_find(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped", "A-1")
         await shop.reports_event("shipped", "A-2")
@@ -356,7 +383,7 @@ def test_who_only_bought_is_a_customer_whom_staff_can_find(tmp_path: Path) -> No
         assert found is not None
         assert (found.name, found.phone) == ("旧名字", "13812345678")
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 def test_who_binds_an_order_joins_the_contact_of_its_buyer(tmp_path: Path) -> None:
@@ -368,7 +395,9 @@ def test_who_binds_an_order_joins_the_contact_of_its_buyer(tmp_path: Path) -> No
     play(tmp_path, story)
 
 
-def test_an_erased_buyer_does_not_come_back_by_events_of_the_erased_order(tmp_path: Path) -> None:
+def test_an_erased_buyer_does_not_come_back_by_events_of_the_erased_order(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped")
         contact = await buyer_contact(shop)
@@ -388,10 +417,12 @@ def test_an_erased_buyer_does_not_come_back_by_events_of_the_erased_order(tmp_pa
         assert again is not None
         assert again.id != contact.id
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_after_the_command_neither_the_file_nor_its_wal_has_a_byte_of_the_buyer(tmp_path: Path) -> None:
+def test_after_the_command_neither_the_file_nor_its_wal_has_a_byte_of_the_buyer(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         await reports_with(shop, "shipped", {"id": "b-1", "name": "canary", "phone": "canary"})
         contact = await buyer_contact(shop)
@@ -403,10 +434,10 @@ def test_after_the_command_neither_the_file_nor_its_wal_has_a_byte_of_the_buyer(
             assert b"canary" not in file.read_bytes(), file.name
         assert files[1].stat().st_size == 0
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_erasing_succeeds_while_a_reader_keeps_the_wal(tmp_path: Path) -> None:
+def test_erasing_succeeds_while_a_reader_keeps_the_wal(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped")
         contact = await buyer_contact(shop)
@@ -423,10 +454,12 @@ def test_erasing_succeeds_while_a_reader_keeps_the_wal(tmp_path: Path) -> None:
         await shop.installation.database.close()
         assert not await shop.installation.database.checkpoint()
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_newer_event_stored_in_the_same_moment_wins_over_a_delivery(tmp_path: Path) -> None:
+def test_a_newer_event_stored_in_the_same_moment_wins_over_a_delivery(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped")
         earlier = shop.order_event("delivered", at=shop.clock.now - DAY)
@@ -440,7 +473,7 @@ def test_a_newer_event_stored_in_the_same_moment_wins_over_a_delivery(tmp_path: 
         await shop.run(work)
         assert (await accounting(shop)).delivered == 0
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 def test_a_contact_that_becomes_another_buyer_in_the_same_moment_stays_apart(tmp_path: Path) -> None:
@@ -451,7 +484,7 @@ def test_a_contact_that_becomes_another_buyer_in_the_same_moment_stays_apart(tmp
         await shop.reports_event("shipped")
         token_hash = hashlib.sha256((await shop.link()).encode()).hexdigest()
         customer = await shop.customer()
-        identity_id = await shop.desk.find_chat_identity(customer.token.partition(".")[0])
+        identity_id = await customer.identity_id()
         assert identity_id is not None
 
         def work(unit: UnitOfWork) -> None:
@@ -474,7 +507,7 @@ def test_a_contact_that_becomes_another_buyer_in_the_same_moment_stays_apart(tmp
     play(tmp_path, story)
 
 
-def test_imported_orders_make_the_contacts_of_their_buyers(tmp_path: Path) -> None:
+def test_imported_orders_make_the_contacts_of_their_buyers(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         events = [
             shop.order_event("delivered", f"A-{number}", buyer=f"b-{number % 2}") for number in range(4)
@@ -483,10 +516,10 @@ def test_imported_orders_make_the_contacts_of_their_buyers(tmp_path: Path) -> No
         page = await shop.reports(lambda reports: reports.customers("王女士", 10))
         assert {line.buyer_id for line in page.rows} == {"b-0", "b-1"}
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_rating_may_be_changed_and_its_history_is_kept(tmp_path: Path) -> None:
+def test_a_rating_may_be_changed_and_its_history_is_kept(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         await shop.reports_event("delivered")
@@ -497,10 +530,10 @@ def test_a_rating_may_be_changed_and_its_history_is_kept(tmp_path: Path) -> None
         (said,) = (await shop.reports(lambda reports: reports.feedback(None, None, "", 10))).rows
         assert said.rating == 3
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_question_in_the_middle_of_a_survey_is_answered(tmp_path: Path) -> None:
+def test_a_question_in_the_middle_of_a_survey_is_answered(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         await shop.reports_event("delivered")
@@ -509,10 +542,10 @@ def test_a_question_in_the_middle_of_a_survey_is_answered(tmp_path: Path) -> Non
         (answer,) = await customer.says("怎么退货")
         assert answer != wording.SURVEY_THANKS
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_scorer_that_is_down_delays_the_score_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_scorer_that_is_down_delays_the_score_and_loses_nothing(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await bound_customer(shop)
         await shop.reports_event("delivered")
@@ -527,10 +560,10 @@ def test_a_scorer_that_is_down_delays_the_score_and_loses_nothing(tmp_path: Path
         (said,) = (await shop.reports(lambda reports: reports.feedback(None, None, "", 10))).rows
         assert said.sentiment is not None
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_nobody_is_asked_more_than_three_times_a_week(tmp_path: Path) -> None:
+def test_nobody_is_asked_more_than_three_times_a_week(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         for number in range(5):
@@ -541,12 +574,12 @@ def test_nobody_is_asked_more_than_three_times_a_week(tmp_path: Path) -> None:
         assert len(await rating_lines(customer)) == 3
         assert dict((await accounting(shop)).skipped) == {"capped": 2}
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_while_the_secret_is_changed_both_are_good(tmp_path: Path) -> None:
+def test_while_the_secret_is_changed_both_are_good(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         assert (await shop.post_order_event(shop.order_event("paid"))).status_code in {200, 202}
 
     fresh = "whsec_" + base64.b64encode(hashlib.sha256(b"the next secret").digest()).decode()
-    play(tmp_path, story, SHOP_SECRET=fresh, SHOP_SECRET_PREVIOUS=SHOP_SECRET)
+    play_both(tmp_path, story, SHOP_SECRET=fresh, SHOP_SECRET_PREVIOUS=SHOP_SECRET)

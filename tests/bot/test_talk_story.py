@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import Customer, Shop, play
+from shop import Customer, Play, Shop, play
 
 from desk import wording
 from desk.follow_up import SCORE_TIMER
@@ -40,21 +40,23 @@ async def offered_customer(shop: Shop) -> Customer:
 
 
 @pytest.mark.parametrize("answer", ["好", "好的", "要", "可以啊", "嗯嗯", "需要，谢谢", "行吧"])
-def test_an_offer_of_a_person_is_accepted_in_ones_own_words(tmp_path: Path, answer: str) -> None:
+def test_an_offer_of_a_person_is_accepted_in_ones_own_words(
+    tmp_path: Path, play_both: Play, answer: str
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await offered_customer(shop)
         assert "HY-1001" in (await customer.says(answer))[0]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 @pytest.mark.parametrize("answer", ["不用了", "算了", "先不要", "不需要"])
-def test_and_declined_in_ones_own_words(tmp_path: Path, answer: str) -> None:
+def test_and_declined_in_ones_own_words(tmp_path: Path, play_both: Play, answer: str) -> None:
     async def story(shop: Shop) -> None:
         customer = await offered_customer(shop)
         assert await customer.says(answer) == [wording.OFFER_DECLINED]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,9 @@ def test_and_declined_in_ones_own_words(tmp_path: Path, answer: str) -> None:
         ("搞定了", True),
     ],
 )
-def test_whether_it_helped_is_answered_in_ones_own_words(tmp_path: Path, answer: str, helped: bool) -> None:
+def test_whether_it_helped_is_answered_in_ones_own_words(
+    tmp_path: Path, play_both: Play, answer: str, helped: bool
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         staff = await shop.staff()
@@ -80,7 +84,7 @@ def test_whether_it_helped_is_answered_in_ones_own_words(tmp_path: Path, answer:
         assert (await page(shop)).case.helped is helped
         assert ("HY-1002" in answered) is not helped
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 def test_the_way_to_a_person_is_open_on_an_older_prompt_too(tmp_path: Path) -> None:
@@ -97,7 +101,9 @@ def test_the_way_to_a_person_is_open_on_an_older_prompt_too(tmp_path: Path) -> N
     play(tmp_path, story)
 
 
-def test_a_question_that_the_choices_did_not_meet_is_kept_for_the_owner(tmp_path: Path) -> None:
+def test_a_question_that_the_choices_did_not_meet_is_kept_for_the_owner(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         await customer.says("东西不想要了咋办")
@@ -105,48 +111,46 @@ def test_a_question_that_the_choices_did_not_meet_is_kept_for_the_owner(tmp_path
         misses = await shop.reports(lambda reports: reports.faq_misses(10, 0))
         assert [miss.text for miss in misses.rows] == ["东西不想要了咋办"]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 @pytest.mark.parametrize("words", ["在吗", "我的快递怎么还没到", "这个杯子能放洗碗机吗？", "我想换个颜色"])
-def test_an_open_survey_does_not_swallow_questions(tmp_path: Path, words: str) -> None:
+def test_an_open_survey_does_not_swallow_questions(tmp_path: Path, play_both: Play, words: str) -> None:
     async def story(shop: Shop) -> None:
         customer = await asked_customer(shop)
         assert await customer.says(words) != [wording.SURVEY_NOTED_ASK_RATING]
         assert await feedback(shop) == []
         assert await customer.presses("满意") == [wording.SURVEY_COMMENT.format(rating=4)]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_survey_that_is_over_is_not_reopened_by_words(tmp_path: Path) -> None:
+def test_a_survey_that_is_over_is_not_reopened_by_words(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await asked_customer(shop)
-        seen = {"seq": (await customer.lines())[-1]["seq"]}
-        await shop.http.post("/api/v1/chat/seen", json=seen, headers=customer.headers)
+        await customer.looks()
         await shop.later(DAY)
-        seen = {"seq": (await customer.lines())[-1]["seq"]}
-        await shop.http.post("/api/v1/chat/seen", json=seen, headers=customer.headers)
+        await customer.looks()
         await shop.later(9 * DAY)
         await customer.says("五星")
         assert await feedback(shop) == []
         counted = await shop.reports(Reports.survey_accounting)
         assert (counted.expired, counted.balanced) == (1, True)
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_asking_for_a_person_in_a_survey_is_no_comment(tmp_path: Path) -> None:
+def test_asking_for_a_person_in_a_survey_is_no_comment(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await asked_customer(shop)
         await customer.says("4")
         await customer.says("转人工")
         assert await feedback(shop) == [(4, None)]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_rating_button_counts_even_beside_a_person(tmp_path: Path) -> None:
+def test_a_rating_button_counts_even_beside_a_person(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await asked_customer(shop)
         await customer.says("转人工")
@@ -158,10 +162,10 @@ def test_a_rating_button_counts_even_beside_a_person(tmp_path: Path) -> None:
         assert await feedback(shop) == [(1, None)]
         assert (await page(shop)).case.priority.value == "urgent"
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_pressing_a_rating_twice_still_asks_for_the_comment(tmp_path: Path) -> None:
+def test_pressing_a_rating_twice_still_asks_for_the_comment(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await asked_customer(shop)
         await customer.presses("一般")
@@ -169,10 +173,10 @@ def test_pressing_a_rating_twice_still_asks_for_the_comment(tmp_path: Path) -> N
         assert await customer.says("盖子紧") == [wording.SURVEY_THANKS]
         assert await feedback(shop) == [(4, "盖子紧")]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_comment_in_pieces_is_one_comment(tmp_path: Path) -> None:
+def test_a_comment_in_pieces_is_one_comment(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await asked_customer(shop)
         await customer.says("4")
@@ -182,10 +186,10 @@ def test_a_comment_in_pieces_is_one_comment(tmp_path: Path) -> None:
         await shop.later(11 * MINUTE)
         assert await customer.says("量子纠缠速度") == [wording.NOT_UNDERSTOOD]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_question_between_rating_and_comment_loses_neither(tmp_path: Path) -> None:
+def test_a_question_between_rating_and_comment_loses_neither(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await asked_customer(shop)
         await customer.says("4")
@@ -193,7 +197,7 @@ def test_a_question_between_rating_and_comment_loses_neither(tmp_path: Path) -> 
         assert await customer.says("盖子有一点点紧") == [wording.SURVEY_THANKS]
         assert await feedback(shop) == [(4, "盖子有一点点紧")]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 def test_of_two_open_surveys_the_one_rated_low_gets_the_words(tmp_path: Path) -> None:
@@ -212,7 +216,9 @@ def test_of_two_open_surveys_the_one_rated_low_gets_the_words(tmp_path: Path) ->
     play(tmp_path, story)
 
 
-def test_a_survey_that_could_not_leave_in_time_does_not_leave_at_night(tmp_path: Path) -> None:
+def test_a_survey_that_could_not_leave_in_time_does_not_leave_at_night(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped")
         customer = await shop.customer("wang", order_token=await shop.link())
@@ -226,10 +232,10 @@ def test_a_survey_that_could_not_leave_in_time_does_not_leave_at_night(tmp_path:
         await shop.later(timedelta(hours=11))
         assert len(await customer.lines()) == 2
 
-    play(tmp_path, story, QUIET_HOURS="22:00-09:00")
+    play_both(tmp_path, story, QUIET_HOURS="22:00-09:00")
 
 
-def test_a_refund_between_deciding_and_sending_calls_the_survey_off(tmp_path: Path) -> None:
+def test_a_refund_between_deciding_and_sending_calls_the_survey_off(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped")
         customer = await shop.customer("wang", order_token=await shop.link())
@@ -244,17 +250,17 @@ def test_a_refund_between_deciding_and_sending_calls_the_survey_off(tmp_path: Pa
         counted = await shop.reports(Reports.survey_accounting)
         assert dict(counted.skipped) == {"refunded": 1}
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_digit_means_what_it_meant_when_it_was_sent(tmp_path: Path) -> None:
+def test_a_digit_means_what_it_meant_when_it_was_sent(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         await shop.reports_event("shipped")
         customer = await shop.customer("wang", order_token=await shop.link())
         await shop.reports_event("delivered")
         await customer.says("东西不想要了咋办")
         shop.clock.turn(DAY - MINUTE)
-        await customer.post("1")
+        await customer.writes("1")
         shop.clock.turn(2 * MINUTE)
         # The service was down: the survey leaves before the digit is worked.
         while await shop.fire_due() or await shop.send_due():
@@ -263,28 +269,29 @@ def test_a_digit_means_what_it_meant_when_it_was_sent(tmp_path: Path) -> None:
         assert await feedback(shop) == []
         assert (await customer.lines())[-1]["author"] == "bot"
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_two_angry_lines_an_hour_apart_are_apart_however_late_they_are_worked(tmp_path: Path) -> None:
+def test_two_angry_lines_an_hour_apart_are_apart_however_late_they_are_worked(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
-        await customer.post("真是垃圾")
+        await customer.writes("真是垃圾")
         shop.clock.turn(timedelta(hours=1))
-        await customer.post("真是垃圾")
+        await customer.writes("真是垃圾")
         await shop.settle()
         assert wording.OFFER_AFTER_ANGER in await customer.texts()
         cases = await shop.reports(lambda reports: reports.cases("open", None, 10))
         assert cases.rows == ()
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_reminder_waits_a_day_after_a_case_too(tmp_path: Path) -> None:
+def test_a_reminder_waits_a_day_after_a_case_too(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await asked_customer(shop)
-        seen = {"seq": (await customer.lines())[-1]["seq"]}
-        await shop.http.post("/api/v1/chat/seen", json=seen, headers=customer.headers)
+        await customer.looks()
         staff = await shop.staff()
         await customer.says("转人工")
         await shop.staff_desk.reply("HY-1001", staff, "好了", "s-1")
@@ -296,7 +303,7 @@ def test_a_reminder_waits_a_day_after_a_case_too(tmp_path: Path) -> None:
         await shop.later(timedelta(hours=22))
         assert reminder in await customer.texts()
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 def test_a_question_that_was_seen_ends_as_unanswered_even_if_its_reminder_was_not_seen(
@@ -304,8 +311,7 @@ def test_a_question_that_was_seen_ends_as_unanswered_even_if_its_reminder_was_no
 ) -> None:
     async def story(shop: Shop) -> None:
         customer = await asked_customer(shop)
-        seen = {"seq": (await customer.lines())[-1]["seq"]}
-        await shop.http.post("/api/v1/chat/seen", json=seen, headers=customer.headers)
+        await customer.looks()
         for _ in range(10):
             await shop.later(DAY)
         counted = await shop.reports(Reports.survey_accounting)
@@ -314,7 +320,7 @@ def test_a_question_that_was_seen_ends_as_unanswered_even_if_its_reminder_was_no
     play(tmp_path, story)
 
 
-def test_scoring_has_a_worker_of_its_own_so_that_it_delays_no_alert(tmp_path: Path) -> None:
+def test_scoring_has_a_worker_of_its_own_so_that_it_delays_no_alert(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         quick, scoring = shop.timers
 
@@ -325,7 +331,7 @@ def test_scoring_has_a_worker_of_its_own_so_that_it_delays_no_alert(tmp_path: Pa
         assert await quick.fire_due() == 0
         assert await scoring.fire_due() == 1
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
 def test_page_loads_of_known_browsers_do_not_use_up_the_address(tmp_path: Path) -> None:
@@ -344,7 +350,7 @@ def test_after_erasure_the_same_browser_is_a_stranger(tmp_path: Path) -> None:
         await shop.reports_event("shipped")
         customer = await shop.customer("wang", order_token=await shop.link())
         await customer.says("查物流")
-        identity_id = await shop.desk.find_chat_identity(customer.token.partition(".")[0])
+        identity_id = await customer.identity_id()
         assert identity_id is not None
         contact_id = (await shop.run(lambda unit: unit.identities.get(identity_id))).contact_id
         await shop.run(lambda unit: unit.contact_data.erase(contact_id, shop.clock()))
@@ -356,7 +362,7 @@ def test_after_erasure_the_same_browser_is_a_stranger(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
-def test_who_waits_long_and_writes_again_is_not_left_without_a_word(tmp_path: Path) -> None:
+def test_who_waits_long_and_writes_again_is_not_left_without_a_word(tmp_path: Path, play_both: Play) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         await customer.says("转人工")
@@ -367,10 +373,12 @@ def test_who_waits_long_and_writes_again_is_not_left_without_a_word(tmp_path: Pa
         await shop.later(10 * MINUTE)
         assert await customer.says("喂喂") == [wording.STILL_WAITING.format(number="HY-1001")]
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
 
 
-def test_a_case_closed_without_anybody_speaking_says_nothing_of_a_person(tmp_path: Path) -> None:
+def test_a_case_closed_without_anybody_speaking_says_nothing_of_a_person(
+    tmp_path: Path, play_both: Play
+) -> None:
     async def story(shop: Shop) -> None:
         customer = await shop.customer()
         await customer.says("转人工")
@@ -379,4 +387,4 @@ def test_a_case_closed_without_anybody_speaking_says_nothing_of_a_person(tmp_pat
         assert (await customer.texts())[-1] == wording.CASE_CLOSED
         assert not any("已结束" in text for text in await customer.texts())
 
-    play(tmp_path, story)
+    play_both(tmp_path, story)
