@@ -173,7 +173,7 @@ class CustomerUpdates:
         if found is None:
             return None
         own = self._find_username()
-        if found[2] and own is not None and found[2].casefold() != own.casefold():
+        if found[2] and own and found[2].casefold() != own.casefold():
             return None
         return _Command(found[1].lower(), (found[3] or "").strip())
 

@@ -41,7 +41,7 @@ LEASE = timedelta(seconds=60)
 _RENEW_AFTER = 10.0
 _FULL = 100
 _GROWS = 4
-MOST_STEPS = 1000
+MOST_STEPS = 100
 """Numbers passed over in a row, at most, while what comes has none that can be read."""
 _NEAR = 10_000
 """A number guessed from ruins is believed when it is at most this far after the one that was expected."""
@@ -254,6 +254,8 @@ class UpdatePoller:
 
     async def _look_behind(self, head: bytes) -> None:
         """Gets past what has no number where none is expected either: by the number of what follows it."""
+        # Who asks for the same again within half a second gets one update only.
+        await self._pause(self._times.stuck_pause)
         body = await self._fetch(_FULL, 0)
         ruins = raw_updates.inside(body)
         if ruins is None:
@@ -261,7 +263,6 @@ class UpdatePoller:
         found = raw_updates.find_readable(ruins, len(head)) if ruins.startswith(head) else None
         if found is None:
             _log.warning("telegram_update_unpassable")
-            await self._pause(self._times.stuck_pause)
             return
         place, update_id = found
         between = ruins[len(head) : place].strip(b" \t\r\n,")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from json.decoder import JSONDecoder
 from typing import Any, Final
 
+from desk.errors import InvalidInputError
 from desk.intake import RawInput, hash_bytes
 
 SOURCE = "telegram"
@@ -69,6 +70,23 @@ def read_update(body: bytes) -> RawUpdate:
     except (ValueError, RecursionError):
         return ruin(body)
     return _to_update(value, body)
+
+
+def open_update(body: bytes) -> dict[str, Any]:
+    """The object that stored bytes are.
+
+    Raises:
+        InvalidInputError: ``read_update`` finds a fault in them.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise InvalidInputError("update", NOT_JSON) from None
+    if not isinstance(value, dict):
+        raise InvalidInputError("update", NOT_AN_OBJECT)
+    if _as_update_id(value.get("update_id")) is None:
+        raise InvalidInputError("update", NO_NUMBER)
+    return value
 
 
 def read_answer(body: bytes) -> tuple[RawUpdate, ...] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from aiogram.enums import ChatType
 from aiogram.types import Chat, Message, Update
 
 from bot.telegram.customer_updates import Complete, CustomerUpdates, Linker
-from bot.telegram.raw_updates import HANDLED, type_of
+from bot.telegram.raw_updates import HANDLED, open_update, type_of
 from desk.errors import InvalidInputError
 from desk.ports import Transactions
 from desk.service_desk import ServiceDesk
@@ -68,13 +67,13 @@ class UpdateHandler:
         Raises:
             InvalidInputError: Nobody will ever understand it.
         """
-        raw = _read(item.raw)
+        raw = open_update(item.raw)
         kind = type_of(raw)
         if kind not in HANDLED:
             # Before aiogram sees it, which would print the whole update.
             await self._ignore(kind, item, complete)
             return
-        update = self._parse({"update_id": raw.get("update_id"), kind: raw[kind]})
+        update = self._parse({"update_id": raw["update_id"], kind: raw[kind]})
         chat = _chat_of(update)
         if chat is not None and chat.type != ChatType.PRIVATE:
             if self._room is not None and await self._is_staff_chat(update, chat.id):
@@ -109,16 +108,6 @@ class UpdateHandler:
             moved = await self._desk.find_bookmark(f"telegram:{self._bot.id}:moved:{staff_chat}")
             staff_chat = int(moved) if moved is not None else None
         return False
-
-
-def _read(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise InvalidInputError("update", "is not JSON in UTF-8") from None
-    if not isinstance(value, dict):
-        raise InvalidInputError("update", "is no object")
-    return value
 
 
 def _chat_of(update: Update) -> Chat | None:
