@@ -110,6 +110,7 @@ def test_staff_see_whether_their_line_arrived(tmp_path: Path) -> None:
         await shop.settle()
         messenger.failures = [OutcomeUnknownError("lost"), OutcomeUnknownError("lost")]
         await shop.staff_desk.reply(case.number, staff, "在吗", "s-2")
+        await shop.settle()
         await shop.later(MINUTE)
         messenger.failures = [UnreachableError("bot was blocked")]
         await shop.staff_desk.reply(case.number, staff, "再见", "s-3")
