@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from aiogram.utils.deep_linking import create_deep_link
 from fastapi import APIRouter
@@ -16,6 +15,7 @@ from bot.telegram.media_files import TelegramFiles
 from bot.telegram.pace import TelegramPace
 from bot.telegram.poller import PollerTimes, UpdatePoller
 from bot.telegram.raw_updates import SOURCE
+from bot.telegram.room.staff_group import StaffGroup
 from bot.telegram.sender import TelegramSender
 from bot.telegram.session import make_bot
 from bot.telegram.setup import BotProfile, SetupTimes, TelegramSetup
@@ -25,6 +25,7 @@ from bot.telegram.webhook import TelegramWebhook
 from desk.ports import Pace, Transactions, UnitOfWork, Wakeups
 from desk.service_desk import ServiceDesk
 from desk.staff_desk import StaffDesk
+from desk.staff_room import StaffRoom
 from desk.values import InboxItem
 
 
@@ -69,10 +70,11 @@ class TelegramChannel:
         poller_times: PollerTimes | None = None,
         setup_times: SetupTimes | None = None,
     ) -> None:
-        token, self._staff_chat = settings.telegram_token, settings.telegram_staff_chat
+        token, staff_chat = settings.telegram_token, settings.telegram_staff_chat
         if token is None:
             raise ValueError("Telegram is off: no token is set")
         self.bot = make_bot(token.get_secret_value(), settings.telegram_api)
+        self._username = ""
         polls = settings.telegram_mode is TelegramMode.POLLING
         secret = settings.secrets.telegram.get_secret_value()
         public_url = None if polls else settings.public_url
@@ -82,7 +84,23 @@ class TelegramChannel:
         self._webhook = TelegramWebhook(service_desk, None if polls else secret)
         self._setup = TelegramSetup(self.bot, public_url, secret, self._remember, setup_times)
         self._watch = UpdateWatch(self.bot, public_url, clock)
-        self.room: Any = None
+        self.room = (
+            StaffGroup(
+                bot=self.bot,
+                chat_id=staff_chat,
+                staff_desk=staff_desk,
+                staff_room=StaffRoom(transactions, clock),
+                transactions=transactions,
+                wakeups=wakeups,
+                owner=owner,
+                clock=clock,
+                timezone=settings.timezone,
+                console_url=settings.public_url,
+                find_username=self.username,
+            )
+            if staff_chat is not None
+            else None
+        )
         room_sender = self.room.sender if self.room is not None else None
         self.sender = TelegramSender(self.bot, pace or TelegramPace(time.monotonic), room_sender)
         self._handler = UpdateHandler(
@@ -90,12 +108,11 @@ class TelegramChannel:
             service_desk,
             transactions,
             clock,
-            self._staff_chat,
+            staff_chat,
             self.room.updates if self.room is not None else None,
             self.username,
         )
         self.files = TelegramFiles(self.bot)
-        self._username = ""
 
     def inbox_handlers(
         self,
