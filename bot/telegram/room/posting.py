@@ -39,6 +39,7 @@ from bot.telegram.calls import CALL_SECONDS
 from bot.telegram.room.place import RoomPlace
 from bot.telegram.room.room_rows import RoomRows
 from bot.telegram.room.shown import cards
+from bot.telegram.room.unshown import ask_for_unshown, typed_in_group
 from desk.errors import NotFoundError, NotSentError, OutcomeUnknownError, SendError, SendRefusedError
 from desk.ports import Transactions, UnitOfWork
 from desk.staff_room import StaffRoom
@@ -296,19 +297,23 @@ class RoomPosting:
         provider_id = await self.say(spot, card.text, card.entities, markup)
         self._remember_shown(scene.chat, provider_id, (card.text, markup))
         now, room, conversation_id = self.clock(), str(scene.chat), scene.conversation.id
+        whole = {message.id for message in card.whole}
         lines = [
             RoomLine(room, provider_id, RoomLineKind.RELAYED, conversation_id, case_id, message.id)
             for message in card.whole
+            # A line typed here stands where it was typed.
+            if not typed_in_group(message)
         ]
         lines.insert(0, RoomLine(room, provider_id, RoomLineKind.CARD, conversation_id, case_id, None, token))
 
         def remember(unit: UnitOfWork) -> None:
             for line in lines:
                 unit.staff_rooms.remember_line(line, now)
-            after = unit.cases.get(case_id)
+            rows, after = RoomRows(unit, scene.chat, now), unit.cases.get(case_id)
+            ask_for_unshown(rows, after, whole)
             if (after.state, after.staff_id) != (case.state, case.staff_id):
                 # Whoever wanted to bring the card up to date meanwhile found none yet.
-                RoomRows(unit, scene.chat, now).update_card(after, f"sent{provider_id}")
+                rows.update_card(after, f"sent{provider_id}")
 
         await self.transactions.write(remember)
         return provider_id

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bot.telegram.room.allowance import Allowance
 from bot.telegram.room.room_rows import RoomRows
+from bot.telegram.room.unshown import ask_for, is_shown, typed_in_group
 from desk.errors import NotFoundError
 from desk.ports import UnitOfWork
 from desk.values import Author, Case, CaseState, Delivery, DeskEvent, Message
@@ -15,12 +16,7 @@ CARDS_A_MINUTE = 10
 """New cards beyond these wait: with its topic a card is two of the group's twenty messages a minute."""
 REPEATS_A_MINUTE = 5
 """Reminders of single cases beyond these are one line for all."""
-MEDIA_BEFORE = timedelta(hours=24)
-"""How old a picture may be to be shown with the card of a case that was opened after it."""
-_LINES_BEFORE = 8
 MOST_OPEN = 2000
-TYPED_IN_GROUP = "tg:"
-"""How the ids of lines begin that staff typed in the group; those are not echoed."""
 
 _UNDELIVERED = {
     Delivery.UNREACHABLE: "undelivered",
@@ -111,10 +107,6 @@ class Projection:
         if not self._rows.card(case):
             return
         self._cards.use()
-        since = self._now - MEDIA_BEFORE
-        for line in self._unit.conversations.find_latest(case.conversation_id, _LINES_BEFORE):
-            if line.author is Author.CUSTOMER and line.created_at >= since:
-                self._media(case.id, line)
 
     def _alerted(self, case: Case, rung: object) -> None:
         if not isinstance(rung, int) or rung <= 0 or case.state is not CaseState.WAITING:
@@ -140,22 +132,17 @@ class Projection:
         if case_id is None:
             found = self._unit.cases.find_open(message.conversation_id)
             case_id = None if found is None else found.id
-        if case_id is None or message.author not in (Author.CUSTOMER, Author.STAFF):
+        # Until its card is there the card will ask for what was said.
+        if case_id is None or self._unit.staff_rooms.find_card(self._room, case_id) is None:
             return
         edits = event.payload.get("edits")
         original = self._unit.conversations.get_message(edits) if isinstance(edits, int) else message
-        if message.author is Author.STAFF and _typed_in_group(original):
+        if not is_shown(original):
             return
         if event.kind == "message_edited":
             self._rows.edited(case_id, message.conversation_id, message.id, original.id, event.id)
-        elif message.attachments:
-            self._media(case_id, message)
         else:
-            self._rows.line(case_id, message.conversation_id, message.id)
-
-    def _media(self, case_id: int, message: Message) -> None:
-        for part in range(len(message.attachments)):
-            self._rows.media(case_id, message.conversation_id, message.id, part)
+            ask_for(self._rows, case_id, message)
 
     def _delivered(self, event: DeskEvent) -> None:
         message = self._message(event)
@@ -167,7 +154,7 @@ class Projection:
             # Of a correction that did not arrive it is told at the line that it corrects.
             said = message.edits_message_id or message.id
             self._rows.say(code, f"{message.id}", conversation_id=message.conversation_id, message_id=said)
-        elif delivery == Delivery.SENT.value and _typed_in_group(message):
+        elif delivery == Delivery.SENT.value and typed_in_group(message):
             self._rows.react(message.id)
         case = self._unit.cases.find_newest(message.conversation_id)
         if case is not None:
@@ -199,7 +186,3 @@ class Projection:
 
     def _has_card(self, case: Case) -> bool:
         return self._unit.staff_rooms.find_card(self._room, case.id) is not None
-
-
-def _typed_in_group(message: Message) -> bool:
-    return (message.client_msg_id or "").startswith(TYPED_IN_GROUP)

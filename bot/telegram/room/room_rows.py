@@ -35,7 +35,7 @@ class RoomRows:
         """A card for a case; False when it was asked for before."""
         return self._add(
             f"room:{self.chat}:card:{case.id}",
-            self._lane(case.conversation_id),
+            self._lane(case.conversation_id, "case"),
             {"do": "card", "case_id": case.id},
         )
 
@@ -43,7 +43,7 @@ class RoomRows:
         """A case that nobody took is told again."""
         self._add(
             f"room:{self.chat}:repeat:{case.id}:{rung}",
-            self._lane(case.conversation_id),
+            self._lane(case.conversation_id, "case"),
             {"do": "repeat", "case_id": case.id, "rung": rung},
             rank=SendRank.REPEAT,
         )
@@ -104,7 +104,7 @@ class RoomRows:
         nth, gone = divmod(self.now.timestamp(), stretch)
         # Not before the stretch is over, so that nothing which happens in it is left out.
         wait = timedelta(seconds=stretch - gone)
-        self._update(case, f"{case.id}:soon:{int(nth)}", {}, wait)
+        self._update(case, f"{case.id}:soon:{int(nth)}", {}, wait, lane="soon")
 
     def say(
         self,
@@ -123,7 +123,7 @@ class RoomRows:
             ids: ``case_id``, ``staff_id``, ``thread``, ``reply_to`` (a line there) or ``message_id``.
         """
         where = {} if chat is None else {"chat": chat}
-        lane = f"room:{chat}" if chat is not None else self._lane(conversation_id)
+        lane = f"room:{chat}" if chat is not None else self._lane(conversation_id, "case")
         return self._add(
             f"room:{self.chat}:say:{code}:{key}",
             lane,
@@ -136,7 +136,7 @@ class RoomRows:
         """Asks one person for an internal note."""
         self._add(
             f"room:{self.chat}:ask_note:{key}",
-            self._lane(case.conversation_id),
+            self._lane(case.conversation_id, "case"),
             {"do": "ask_note", "case_id": case.id, "staff_id": staff_id, "user_id": user_id},
             kind=OutgoingKind.NOTICE,
         )
@@ -180,19 +180,26 @@ class RoomRows:
         more: Mapping[str, Any],
         wait: timedelta,
         rank: SendRank = SendRank.UPDATE,
+        lane: str = "card",
     ) -> None:
-        # In a lane of its own: lines that wait to be joined must not keep a take from showing at once.
         self._add(
             f"room:{self.chat}:update:{key}",
-            f"{self._lane(case.conversation_id)}:card",
+            self._lane(case.conversation_id, lane),
             {"do": "update_card", "case_id": case.id, **more},
             kind=OutgoingKind.NOTICE,
             rank=rank,
             wait=wait,
         )
 
-    def _lane(self, conversation_id: int | None) -> str:
-        return f"room:{self.chat}" if conversation_id is None else f"room:{self.chat}:{conversation_id}"
+    def _lane(self, conversation_id: int | None, what: str = "") -> str:
+        """The talk of a conversation has one lane. Cards, sentences and updates of cards have others.
+
+        Lines that wait to be joined, or an update that waits for more, must not keep a new card or a take
+        from showing at once. A group gets one call at a time, so none of them disturbs another.
+        """
+        if conversation_id is None:
+            return f"room:{self.chat}"
+        return f"room:{self.chat}:{conversation_id}" + (f":{what}" if what else "")
 
     def _add(
         self,

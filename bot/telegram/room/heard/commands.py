@@ -35,7 +35,7 @@ def read(text: str, username: str | None) -> Command | None:
     """
     found = _COMMAND.fullmatch(text.strip())
     if found is not None:
-        if found[2] and username is not None and found[2].casefold() != username.casefold():
+        if found[2] and username and found[2].casefold() != username.casefold():
             return Command("")
         return Command(found[1].lower(), (found[3] or "").strip())
     if text.startswith("/"):

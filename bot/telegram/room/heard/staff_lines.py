@@ -11,8 +11,8 @@ from bot.telegram.attachments import attachments_of, words_of
 from bot.telegram.room.heard import commands
 from bot.telegram.room.heard.acting import Complete, RoomActing, Tell
 from bot.telegram.room.heard.commands import Command
-from bot.telegram.room.projection import TYPED_IN_GROUP
 from bot.telegram.room.room_rows import CHANNEL, RoomRows
+from bot.telegram.room.unshown import TYPED_IN_GROUP
 from desk.errors import NotFoundError
 from desk.ports import UnitOfWork
 from desk.staff_desk import StaffDesk

@@ -205,7 +205,7 @@ def _order(order: Order) -> str:
 
 
 def _add_lines(shown: ShownText, view: CaseView, zone: tzinfo) -> list[Message]:
-    """Adds the newest lines that fit, oldest first; returns those of the customer that are whole."""
+    """Adds the newest lines that fit, oldest first; returns those of people that are whole."""
     lines = [line for line in view.lines if line.author is not Author.SYSTEM][-LINES_SHOWN:]
     if not lines:
         return []
@@ -231,7 +231,7 @@ def _add_lines(shown: ShownText, view: CaseView, zone: tzinfo) -> list[Message]:
     return [
         line
         for _, line, is_whole in fitting
-        if is_whole and line.author is Author.CUSTOMER and not line.attachments
+        if is_whole and line.author in (Author.CUSTOMER, Author.STAFF) and not line.attachments
     ]
 
 
