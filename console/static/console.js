@@ -26,6 +26,20 @@ const Huiyin = (() => {
     return element.scrollHeight - element.scrollTop - element.clientHeight < 60;
   }
 
+  function selectedIn(element) {
+    const selection = getSelection();
+    return selection !== null && !selection.isCollapsed && element.contains(selection.anchorNode);
+  }
+
+  // What has the focus in the old part, in the new one: a picture that was opened must not stop the talk.
+  function twinOf(active, old, fresh) {
+    if (active === old) return fresh;
+    if (active.tagName === "SUMMARY" && active.parentElement.id)
+      return fresh.querySelector(`#${CSS.escape(active.parentElement.id)} > summary`);
+    const to = active.getAttribute("href");
+    return to ? fresh.querySelector(`a[href="${CSS.escape(to)}"]`) : null;
+  }
+
   // Puts the fresh parts of this page in the place of the old ones; what somebody types is in none of them.
   async function refresh() {
     const parts = [...document.querySelectorAll("[data-live]")];
@@ -33,7 +47,8 @@ const Huiyin = (() => {
     const page = await fetchPage(location.pathname + location.search);
     for (const old of parts) {
       const fresh = page.getElementById(old.id);
-      if (!fresh || old.contains(document.activeElement)) continue;
+      const active = old.contains(document.activeElement) ? document.activeElement : null;
+      if (!fresh || active?.matches("input, textarea, select, button") || selectedIn(old)) continue;
       const follow = old.hasAttribute("data-follow") && atBottom(old);
       const kept = old.scrollTop;
       const open = new Set([...old.querySelectorAll("details[open]")].map((each) => each.id));
@@ -45,6 +60,7 @@ const Huiyin = (() => {
         if (before && before.complete && before.naturalWidth) each.replaceWith(before);
       }
       old.replaceWith(adopted);
+      if (active) twinOf(active, old, adopted)?.focus({ preventScroll: true });
       adopted.scrollTop = follow ? adopted.scrollHeight : kept;
     }
     const badge = document.getElementById("badge");
