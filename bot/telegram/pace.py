@@ -18,8 +18,10 @@ PER_GROUP = 20
 """Calls in any minute for one group."""
 _SECOND = 1.0
 _MINUTE = 60.0
-_AT_ONCE = 5
-"""What nobody waits for leaves in portions of a fifth, so that a reply finds a slot within a fifth."""
+_AT_ONCE = 8
+"""What nobody waits for never leaves faster than this many at once, so that a reply soon finds a slot."""
+_PORTION = 4
+"""It leaves by fours or more where it can: each look at the queue has its price."""
 _FLOODED_BY = 3
 """So many recipients with a demanded wait within a second mean that the bot as a whole is too fast."""
 
@@ -79,10 +81,10 @@ class _Window:
             self._ended.popleft()
         return max(0, self._most - self.under_way - len(self._ended))
 
-    def opens_at(self, now: float) -> float:
-        if self.room(now) > 0:
+    def opens_at(self, now: float, wanted: int = 1) -> float:
+        if self.room(now) >= wanted:
             return -math.inf
-        over = self.under_way + len(self._ended) - self._most
+        over = self.under_way + len(self._ended) - self._most + wanted - 1
         # With all of them under way only an answer makes room, and nobody knows when it comes.
         return self._ended[over] + self._seconds if over < len(self._ended) else math.inf
 
@@ -107,8 +109,10 @@ class TelegramPace:
     def __init__(self, seconds_now: Callable[[], float], speed: float = 1.0) -> None:
         self._seconds_now = seconds_now
         self._speed = speed
+        self._per_second = OVERALL * speed / _SECOND
         self._overall = _Window(OVERALL, _SECOND / speed)
-        self._begun: deque[float] = deque(maxlen=_AT_ONCE)
+        self._tokens = float(_AT_ONCE)
+        self._counted_at = -math.inf
         self._limits: dict[str, _Limit] = {}
         self._sweep_at = 64
         self._held_until: dict[str, float] = {}
@@ -122,7 +126,10 @@ class TelegramPace:
             return 0
         room = self._overall.room(now)
         if rank >= SendRank.BROADCAST:
-            room = min(room, self._portion(now))
+            tokens = self._count_tokens(now)
+            room = min(room, int(tokens))
+            # With all tokens there it was the overall limit that held it up, and any slot will do.
+            room = room if room >= _PORTION or tokens >= _AT_ONCE else 0
         return room
 
     def held(self) -> frozenset[str]:
@@ -144,7 +151,7 @@ class TelegramPace:
         """See ``Pace.begin``. The recipient "" is nobody: answers to taps put nothing into a chat."""
         now = self._seconds_now()
         self._overall.under_way += 1
-        self._begun.append(now)
+        self._tokens = max(0.0, self._count_tokens(now) - 1)
         limit = self._limit(recipient, now)
         if limit is not None:
             limit.under_way += 1
@@ -185,8 +192,9 @@ class TelegramPace:
         """See ``Pace.next_change``. An answer that is awaited is no date; it changes things when it comes."""
         now = self._seconds_now()
         moments = [self._all_held_until, self._overall.opens_at(now)]
-        if self._portion(now) == 0:
-            moments.append(self._begun[0] + self._stretch)
+        moments.append(self._overall.opens_at(now, _PORTION))
+        wanted = _AT_ONCE if self._overall.room(now) < _PORTION else _PORTION
+        moments.append(now + (wanted - self._count_tokens(now)) / self._per_second)
         moments += [
             max(limit.opens_at(now), self._held_until.get(recipient, -math.inf))
             for recipient, limit in self._limits.items()
@@ -197,12 +205,12 @@ class TelegramPace:
         # Rounded up, so that whoever waits that long finds it so.
         return timedelta(microseconds=math.ceil(min(ahead) * 1e6)) if ahead else timedelta(0)
 
-    @property
-    def _stretch(self) -> float:
-        return _SECOND / self._speed * _AT_ONCE / OVERALL
-
-    def _portion(self, now: float) -> int:
-        return _AT_ONCE - sum(1 for at in self._begun if at + self._stretch > now)
+    def _count_tokens(self, now: float) -> float:
+        """What nobody waits for may leave evenly, and make good what was late; it never saves up a burst."""
+        grown = (now - self._counted_at) * self._per_second
+        self._tokens = min(float(_AT_ONCE), self._tokens + grown)
+        self._counted_at = now
+        return self._tokens
 
     def _limit(self, recipient: str, now: float) -> _Limit | None:
         if not recipient:

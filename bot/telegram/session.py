@@ -11,7 +11,7 @@ from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import ClientDecodeError
-from aiogram.methods import TelegramMethod
+from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 from aiohttp import ClientError, ClientTimeout
 
@@ -54,6 +54,10 @@ class TokenRefusedError(FetchError):
 class TelegramSession(AiohttpSession):
     """A session that can also hand out the raw bytes of getUpdates."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._answers: dict[type[Any], type[Any]] = {}
+
     async def fetch_updates(
         self, bot: Bot, offset: int | None, limit: int, seconds: int, allowed: Sequence[str]
     ) -> bytes:
@@ -94,6 +98,9 @@ class TelegramSession(AiohttpSession):
         timeout: int | None = None,  # noqa: ASYNC109 - aiogram's own signature.
     ) -> TelegramType:
         """As aiogram does, but an answer that is no UTF-8 is an answer that cannot be decoded."""
+        # Held on to, since pydantic forgets unused classes and takes long to make them anew.
+        answer: Any = Response
+        self._answers.setdefault(type(method), answer[method.__returning__])
         try:
             return await super().make_request(bot, method, timeout)
         except UnicodeDecodeError as error:

@@ -41,6 +41,14 @@ class Room:
     held: Collection[str] = ()
     one_each: bool = False
 
+    def is_narrower_than(self, later: Room) -> bool:
+        """Whether something could leave later that could not leave now."""
+        return (
+            self.room < later.room
+            or (self.unhurried <= 0 < later.unhurried)
+            or not set(self.held) <= set(later.held)
+        )
+
     def choose(self, due: Sequence[Outgoing]) -> list[Outgoing]:
         """Those of the due messages that fit, in their order."""
         chosen: list[Outgoing] = []

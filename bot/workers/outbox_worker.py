@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.workers.outbox_picking import Picked, end, lock_conversations, pick, room_of
+from bot.workers.outbox_picking import Picked, Room, end, lock_conversations, pick, room_of
 from bot.workers.outbox_settling import Ended, put_back, settle, settle_unknown
 from bot.workers.snooze import Snooze
 from desk.errors import (
@@ -90,6 +90,8 @@ class OutboxWorker:
         self._kept_at: datetime | None = None
         self._unsettled: dict[int, Ended] = {}
         self._running = 0
+        self._is_busy = False
+        self._room = Room(0, 0)
 
     @property
     def channel(self) -> str:
@@ -219,15 +221,16 @@ class OutboxWorker:
             pace.hold(recipient, until - now)
 
     async def _pick(self) -> _Found:
-        room = room_of(self._sender.pace, CALLS_AT_ONCE)
+        room = self._room = room_of(self._sender.pace, CALLS_AT_ONCE)
         if room.room <= 0:
             return _Found()
 
         def find(unit: UnitOfWork) -> Sequence[Outgoing]:
             return unit.outbox.find_due([self._sender.channel], room.room, self._clock(), room.held)
 
-        # A look costs no commit; most looks find nothing.
-        if not room.choose(await self._transactions.read(find)):
+        # A look costs no commit, and most looks find nothing; not so in the middle of a long queue.
+        expects = self._is_busy and room.unhurried > 0
+        if not expects and not room.choose(await self._transactions.read(find)):
             return _Found()
 
         def work(unit: UnitOfWork) -> tuple[int, list[Picked]] | None:
@@ -242,6 +245,7 @@ class OutboxWorker:
             self._kept_at = None
             return _Found()
         worked, picked = found
+        self._is_busy = worked > 0
         return _Found(worked, await self._begin(picked))
 
     async def _begin(self, picked: Sequence[Picked]) -> list[Picked]:
@@ -266,16 +270,20 @@ class OutboxWorker:
         return begun
 
     async def _idle_for(self) -> timedelta:
-        """How long nothing more can happen by itself."""
+        """How long nothing more can happen by itself; no time at all where it has happened already."""
         if self._sender.capabilities.stores_in_database:
             return LOOK_AGAIN
-        pace, moments = self._sender.pace, [LOOK_AGAIN]
-        if pace is not None:
-            moments.append(pace.next_change())
-        if pace is None or pace.room() > 0:
+        moments, looked_with = [LOOK_AGAIN], self._room
+        if looked_with.room > 0:
             due_at = await self._transactions.read(lambda unit: unit.outbox.next_due_at(self._sender.channel))
             if due_at is not None:
                 moments.append(due_at - self._clock())
+        pace = self._sender.pace
+        if pace is not None:
+            # First what is to come, then what has come since we looked: nothing falls in between.
+            moments.append(pace.next_change())
+            if looked_with.is_narrower_than(room_of(pace, CALLS_AT_ONCE)):
+                return timedelta(0)
         return min(moment for moment in moments if moment > timedelta(0))
 
     # --- Channels behind a network: the call and what follows ----------------------------------------------

@@ -32,7 +32,7 @@ class Snooze:
 
     async def wait(self, at_most: timedelta) -> None:
         """Sleeps until the bell rings, somebody nudges, or the time is over."""
-        if self._nudged:
+        if self._nudged or at_most <= timedelta(0):
             return
         try:
             async with asyncio.timeout(None) as self._alarm:
