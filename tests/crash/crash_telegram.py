@@ -67,7 +67,7 @@ class TelegramWorld(World):
 
     Args:
         random: Whether Telegram delivers something twice.
-        in_order: Whether it keeps the order within a chat; else nobody writes before they have an answer.
+        in_order: Whether it keeps the order within a chat; else nobody writes before their last words were worked.
     """
 
     def __init__(self, place: Place, api: TelegramApi, random: Random, in_order: bool = True) -> None:
@@ -202,6 +202,8 @@ class TelegramCustomer:
         said = await self._act(text, answers, lambda: f"{self._user.id}:{self._user.says(text)}")
         if twice:
             self._world.deliver_again(self._world.update_of[said.client_msg_id])
+        if not self._world.in_order:
+            await self.is_heard(said)
         return said
 
     async def edits(self, said: Said, text: str) -> None:
@@ -227,8 +229,6 @@ class TelegramCustomer:
         before = self.last_seq
         for question, answer in asked:
             await self.say(question, answer, twice=random.random() < 0.2)
-            if not self._world.in_order:
-                await self.sees(answer, before)
         await self.sees(asked[-1][1], before)
 
     async def hears(self, pattern: str) -> None:

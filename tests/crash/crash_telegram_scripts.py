@@ -129,9 +129,8 @@ async def chat_in_telegram(world: TelegramWorld, random: Random, stop: asyncio.E
 
 
 async def write_and_go(world: TelegramWorld, random: Random, stop: asyncio.Event) -> None:
-    """Customers who write a few lines and wait for nothing."""
+    """Customers who write one line and wait for nothing."""
     while not stop.is_set():
         async with world.customer() as customer:
-            for question, _ in random.sample(questions(), 3):
-                await customer.say(question)
-                await asyncio.sleep(random.uniform(0.0, 0.05))
+            await customer.say(random.choice(questions())[0])
+            await asyncio.sleep(random.uniform(0.05, 0.15))

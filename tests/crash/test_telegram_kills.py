@@ -80,7 +80,7 @@ def test_a_bot_that_acknowledges_before_it_stores_is_found_out(mode: str, tmp_pa
             place = Place(tmp_path / "hasty", **telegram_settings(api, mode))
             place.hasty = True
             world = TelegramWorld(place, api, Random(SEED))
-            faults = await play_load(running, place, 3, SEED, world, [write_and_go] * 3)
+            faults = await play_load(running, place, 3, SEED, world, [write_and_go] * 2)
         lost = [fault for fault in faults if "acknowledged and is lost" in fault]
         assert lost, faults
         print(f"{mode}: {len(lost)} of {len(faults)} faults are losses, such as: {lost[0]}")
