@@ -43,6 +43,7 @@ _FULL = 100
 _GROWS = 4
 MOST_STEPS = 100
 """Numbers passed over in a row, at most, while what comes has none that can be read."""
+_TOO_SOON = 0.1
 _NEAR = 10_000
 """A number guessed from ruins is believed when it is at most this far after the one that was expected."""
 
@@ -188,6 +189,7 @@ class UpdatePoller:
 
     async def _poll(self) -> None:
         limit = self._limit
+        began = time.monotonic()
         body = await self._fetch(limit, self._times.poll)
         updates = raw_updates.read_answer(body)
         if updates is None:
@@ -201,6 +203,9 @@ class UpdatePoller:
             updates = (raw_updates.ruin(ruins),)
         if not updates:
             self._limit = _FULL
+            if time.monotonic() - began < _TOO_SOON:
+                # A server that does not wait for news would otherwise be asked without end.
+                await self._pause(self._times.first_pause)
             return
         digest = hashlib.sha256(body).digest()
         if self._moved_by is not None and self._moved_by[1] == digest:

@@ -106,7 +106,7 @@ def inside(body: bytes) -> bytes | None:
     A page of a proxy, or half an answer, is none: what is in it must not be taken for an update.
     """
     found = _ANSWER.fullmatch(body)
-    return None if found is None else found[1].strip()
+    return None if found is None else found[1].strip(b" \t\r\n")
 
 
 def ruin(body: bytes) -> RawUpdate:

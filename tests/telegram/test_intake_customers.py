@@ -182,7 +182,7 @@ def test_a_deep_link_binds_its_order_and_its_token_is_kept_nowhere_in_the_talk(t
         identity = await shop.run(lambda unit: unit.identities.find("telegram", "5"))
         assert identity is not None
         orders = await shop.run(lambda unit: unit.orders.find_of_identity(identity.id, 10))
-        assert [order.external_id for order in orders] == ["A-1"]
+        assert [order.snapshot.external_id for order in orders] == ["A-1"]
         lines = await telegram.lines(5)
         assert lines[0].text == "/start"
         assert not any(token in line.text for line in lines)
