@@ -20,7 +20,7 @@ COMPILE := pip compile -q --universal --generate-hashes --no-header
 SHELL_SETTINGS := $(filter-out HUIYIN_TEST_%,$(filter HUIYIN_%,$(.VARIABLES)))
 TESTED := env $(addprefix -u ,$(SHELL_SETTINGS)) $(PY) -m pytest
 
-.PHONY: help setup setup-dev run demo doctor test test-fast test-crash screenshots check bench lock clean
+.PHONY: help setup setup-dev run demo doctor test test-fast test-crash test-pace screenshots check bench lock clean
 
 help: ## Show this list 显示本列表
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1#\2/p' Makefile | awk -F'#' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ test-fast: setup-dev ## Tests without the browser and the crashes 快速测试
 
 test-crash: setup-dev ## Kill the server at 200 random moments and at every commit 崩溃测试
 	@HUIYIN_TEST_KILLS=$${HUIYIN_TEST_KILLS:-200} HUIYIN_TEST_CRASH=full $(TESTED) -m crash --timeout=1800
+
+test-pace: setup-dev ## Send 10,000 messages at full pace (7 minutes) 发送速度测试
+	@HUIYIN_TEST_FULL_PACE=1 $(TESTED) -q -s tests/bot/test_pacing.py -k long_queue
 
 screenshots: setup-dev ## Take the pictures of the documentation anew 更新文档截图
 	@HUIYIN_TEST_SCREENSHOTS=1 $(TESTED) -q tests/browser

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from shop import Shop, play
 from sqlalchemy import text
@@ -109,7 +110,7 @@ class Desk:
             for user_id, words in lines:
                 _, conversation = unit.identities.open("telegram", str(user_id), now)
                 reply = Reply(words, prompt, kind=kind, attachments=attachments, edits_message_id=edits)
-                message = unit.outbox.say(conversation, reply, f"{user_id}:{words}:{edits}", now)
+                message = unit.outbox.say(conversation, reply, f"said:{uuid4()}", now)
                 assert message is not None
                 ids.append(message.id)
             return ids
@@ -208,6 +209,3 @@ def play_sending(
                 await bot.session.close()
 
     play(folder, with_telegram)
-
-
-Story = Callable[[Desk], Awaitable[None]]

@@ -127,7 +127,8 @@ class TelegramPace:
         room = self._overall.room(now)
         if rank >= SendRank.BROADCAST:
             tokens = self._count_tokens(now)
-            room = min(room, int(tokens))
+            # The tiniest bit less than a whole one is a rounding error.
+            room = min(room, int(tokens + 1e-6))
             # With all tokens there it was the overall limit that held it up, and any slot will do.
             room = room if room >= _PORTION or tokens >= _AT_ONCE else 0
         return room

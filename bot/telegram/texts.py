@@ -51,7 +51,7 @@ def _where_to_cut(text: str, limit: int) -> int:
     least = int(most * _SHORTEST_SHARE)
     for is_good in (_ends_line, _ends_sentence, _ends_word):
         for at in range(most, least, -1):
-            if is_good(text, at):
+            if is_good(text, at) and not _joined(text, at):
                 return at
     for at in range(most, 0, -1):
         if not _joined(text, at):

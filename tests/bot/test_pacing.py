@@ -323,7 +323,7 @@ def test_a_call_that_hangs_holds_up_nobody_else(tmp_path: Path) -> None:
         desk.api.fail("hang", "sendMessage", chat=5)
         await desk.say_all([(5, "会卡住"), (5, "在它后面"), (6, "别人的 1"), (6, "别人的 2")])
         await desk.api.until(lambda: len(desk.api.user(6).sees(by_bot=True)) == 2, 3)
-        assert Counter(await desk.states()) == {"sent": 2, "sending": 1, "queued": 1}
+        await desk.until(lambda states: Counter(states) == {"sent": 2, "sending": 1, "queued": 1}, 3)
         assert [seen.text for seen in desk.api.user(5).sees(by_bot=True)] == ["会卡住"]
 
     play_sending(tmp_path, story)
