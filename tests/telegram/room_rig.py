@@ -12,7 +12,7 @@ from typing import Any
 
 import shop as shops
 from aiogram import Bot
-from shop import FakeClock, FakeScorer, Shop, shop_settings
+from shop import NOON, FakeClock, FakeScorer, Shop, shop_settings
 from telegram_api import Group, Seen, TelegramApi, User, Voice
 
 from bot.app import Installation
@@ -47,7 +47,8 @@ class GroupShop:
         self.shop, self.api = shop, api
         self.group: Group = api.group(GROUP, forum=forum)
         self.bot: Bot = make_bot(api.token, api.url)
-        self.pace = TelegramPace(time.monotonic, speed)
+        # Turning the shop's clock ends demanded waits, too.
+        self.pace = TelegramPace(lambda: time.monotonic() + (shop.clock.now - NOON).total_seconds(), speed)
         self.offset: int | None = None
         self.start_again(owner)
 
@@ -57,7 +58,7 @@ class GroupShop:
         database, wakeups = installation.database, installation.wakeups
         self.room = StaffGroup(
             bot=self.bot,
-            chat_id=GROUP,
+            chat_id=self.group.id,
             staff_desk=self.shop.staff_desk,
             staff_room=StaffRoom(database, clock),
             transactions=database,
@@ -77,7 +78,13 @@ class GroupShop:
             clock,
         )
         handler = UpdateHandler(
-            self.bot, self.shop.desk, database, clock, GROUP, self.room.updates, lambda: "huiyin_test_bot"
+            self.bot,
+            self.shop.desk,
+            database,
+            clock,
+            self.group.id,
+            self.room.updates,
+            lambda: "huiyin_test_bot",
         )
         self.inbox = InboxWorker(
             database,
@@ -237,6 +244,7 @@ def play(
     forum: bool = True,
     limits: bool = False,
     speed: float = 100_000.0,
+    group: int = GROUP,
 ) -> None:
     """Plays a story with a clock that stands still until it is turned.
 
@@ -247,7 +255,7 @@ def play(
     async def run(shop: Shop) -> None:
         async with TelegramApi() as api:
             api.limits.on, api.limits.speed = limits, speed
-            there = GroupShop(shop, api, forum, speed)
+            there = GroupShop(shop, api, forum, speed, group)
             try:
                 await story(there)
             finally:
@@ -270,6 +278,7 @@ def play_live(
     forum: bool = True,
     limits: bool = False,
     speed: float = 100_000.0,
+    group: int = GROUP,
 ) -> None:
     """Plays a story by the machine's clock."""
 
@@ -284,7 +293,7 @@ def play_live(
             api.limits.on, api.limits.speed = limits, speed
             shop = Shop(installation, clock, scorer)
             async with shop.http:
-                there = GroupShop(shop, api, forum, speed)
+                there = GroupShop(shop, api, forum, speed, group)
                 try:
                     await story(there)
                 finally:

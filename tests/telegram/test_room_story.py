@@ -147,6 +147,7 @@ def test_what_the_console_does_shows_in_the_group(tmp_path: Path) -> None:
         ming = await there.customer()
         desk = there.shop.staff_desk
         await desk.reply("HY-1001", li, "请稍等", "console-1")
+        await there.settle()
         await there.later(3)
         assert there.texts()[-1] == "小李（控制台）：请稍等"
         assert ming.sees(by_bot=True)[-1].text == "请稍等"
