@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from desk.errors import NotFoundError
@@ -35,6 +35,13 @@ CONVERSATION = select(
     CONVERSATIONS.c.seen_seq,
 ).join(IDENTITIES, IDENTITIES.c.id == CONVERSATIONS.c.identity_id)
 
+_IN_DOUBT = exists().where(
+    OUTBOX.c.message_id == MESSAGES.c.id,
+    or_(
+        OUTBOX.c.state.in_([Delivery.SENDING.value, Delivery.UNCERTAIN.value]),
+        OUTBOX.c.maybe_duplicate.is_(True),
+    ),
+)
 _BUTTON_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -181,14 +188,15 @@ class SqlConversationStore:
         upper = select(func.coalesce(own_seq, CONVERSATIONS.c.next_seq)).where(
             CONVERSATIONS.c.id == conversation_id
         )
-        return self._find_highest(
+        which = and_(MESSAGES.c.created_at <= written_by, MESSAGES.c.edits_message_id.is_(None))
+        newest = self._find_highest(
             and_(
-                MESSAGES.c.conversation_id == conversation_id,
-                MESSAGES.c.seq < upper.scalar_subquery(),
-                MESSAGES.c.created_at <= written_by,
-                MESSAGES.c.edits_message_id.is_(None),
+                MESSAGES.c.conversation_id == conversation_id, MESSAGES.c.seq < upper.scalar_subquery(), which
             )
         )
+        if before_message_id:
+            which = and_(which, MESSAGES.c.id < before_message_id)
+        return self._find_in_doubt(conversation_id, newest, which) or newest
 
     def get_message(self, message_id: int) -> Message:
         """See ``ConversationStore.get_message``."""
@@ -234,14 +242,15 @@ class SqlConversationStore:
         return [message_from_row(row) for row in (said, *rows)]
 
     def find_newest_prompt(self, conversation_id: int) -> Message | None:
-        """The sent line with a prompt that has the highest ``seq``."""
-        return self._find_highest(
+        """See ``ConversationStore.find_newest_prompt``."""
+        newest = self._find_highest(
             and_(
                 MESSAGES.c.conversation_id == conversation_id,
                 MESSAGES.c.seq.is_not(None),
                 MESSAGES.c.prompt.is_not(None),
             )
         )
+        return self._find_in_doubt(conversation_id, newest, MESSAGES.c.prompt.is_not(None)) or newest
 
     def find_option(self, button_id: str) -> tuple[Message, Option] | None:
         """The message and option that an opaque button id stands for.
@@ -310,6 +319,24 @@ class SqlConversationStore:
     def _find_highest(self, which: ColumnElement[bool]) -> Message | None:
         row = self._session.execute(
             select(*MESSAGE_COLUMNS).where(which).order_by(MESSAGES.c.seq.desc()).limit(1)
+        ).one_or_none()
+        return None if row is None else message_from_row(row)
+
+    def _find_in_doubt(
+        self, conversation_id: int, newest: Message | None, which: ColumnElement[bool]
+    ) -> Message | None:
+        """The newest line after ``newest`` that left perhaps, so that the customer may be looking at it."""
+        row = self._session.execute(
+            select(*MESSAGE_COLUMNS)
+            .where(
+                MESSAGES.c.conversation_id == conversation_id,
+                MESSAGES.c.id > (newest.id if newest is not None else 0),
+                MESSAGES.c.seq.is_(None),
+                _IN_DOUBT,
+                which,
+            )
+            .order_by(MESSAGES.c.id.desc())
+            .limit(1)
         ).one_or_none()
         return None if row is None else message_from_row(row)
 

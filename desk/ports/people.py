@@ -153,6 +153,9 @@ class ConversationStore(Protocol):
     ) -> Message | None:
         """The line of highest ``seq`` before that message, whoever wrote it; what edits another is none.
 
+        A later line of ours that is being sent, or whose outcome is unknown, comes before it: the customer
+        answers what they see, and that may well be there.
+
         Args:
             written_by: Lines written later do not count, so that what was said before them is understood
                 as it was meant even when it is worked late.
@@ -170,7 +173,7 @@ class ConversationStore(Protocol):
         ...
 
     def find_newest_prompt(self, conversation_id: int) -> Message | None:
-        """The sent line with a prompt that has the highest ``seq``."""
+        """The sent line with a prompt that has the highest ``seq``, or a later one that left perhaps."""
         ...
 
     def find_option(self, button_id: str) -> tuple[Message, Option] | None:

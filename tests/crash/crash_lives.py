@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import itertools
 import json
 import os
 import random
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from shop import API_KEY, SHOP_SECRET
 
 _HERE = Path(__file__).resolve().parent
+_NUMBERS = itertools.count(1)
 
 
 @dataclass(slots=True)
@@ -45,12 +49,11 @@ class Life:
 
 
 class Launcher:
-    """A running launcher. Made by ``launcher()``."""
+    """The launcher as one test uses it. Made by ``launcher()``."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._lives: dict[int, Life] = {}
-        self._numbers = itertools.count(1)
 
     def send(self, command: Mapping[str, Any]) -> None:
         """Writes one command."""
@@ -59,7 +62,7 @@ class Launcher:
 
     def start(self, place: Place, kill_at: int = 0, when: str = "before") -> Life:
         """Forks a life at a place; the place must not have another that lives."""
-        life = Life(next(self._numbers), self)
+        life = Life(next(_NUMBERS), self)
         self._lives[life.number] = life
         self.send(
             {
@@ -73,10 +76,9 @@ class Launcher:
         )
         return life
 
-    async def hear(self) -> None:
+    async def hear(self, told: asyncio.StreamReader) -> None:
         """Reads what the launcher tells until it ends."""
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
+        async for line in told:
             news = json.loads(line)
             if "ended" in news:
                 life = self._lives.pop(news["ended"])
@@ -85,34 +87,51 @@ class Launcher:
         for life in self._lives.values():
             life.ended.set()
 
+    async def end_all(self) -> None:
+        """Kills whatever still lives."""
+        for life in list(self._lives.values()):
+            await life.end()
+
 
 @asynccontextmanager
 async def launcher() -> AsyncIterator[Launcher]:
-    """Starts a launcher and ends it, with whatever still lives."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("HUIYIN_")}
-    environ["PYTHONPATH"] = os.pathsep.join([str(_HERE), str(_HERE.parent), str(_HERE.parent.parent)])
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(_HERE / "launcher.py"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=environ,
-    )
-    assert process.stdin is not None
+    """The launcher, for one event loop; in the end nothing lives any more."""
+    process = _process()
     assert process.stdout is not None
+    told = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(told), os.fdopen(os.dup(process.stdout.fileno()), "rb")
+    )
     try:
-        ready = await asyncio.wait_for(process.stdout.readline(), 60)
-        assert b"ready" in ready, "the launcher did not start"
-        running = Launcher(process)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(running.hear())
+            running = Launcher(process)
+            hearing = tasks.create_task(running.hear(told))
             try:
                 yield running
             finally:
-                process.stdin.close()
+                await running.end_all()
+                hearing.cancel()
     finally:
-        process.stdin.close()
-        await process.wait()
+        transport.close()
+
+
+@cache
+def _process() -> subprocess.Popen[bytes]:
+    """Starts the launcher, once for all tests: it takes longer to get ready than many a story."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("HUIYIN_")}
+    environ["PYTHONPATH"] = os.pathsep.join([str(_HERE), str(_HERE.parent), str(_HERE.parent.parent)])
+    process = subprocess.Popen(
+        [sys.executable, str(_HERE / "launcher.py")],
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environ,
+    )
+    atexit.register(process.communicate)  # The end of its input ends it, with whatever still lives.
+    assert process.stdout is not None
+    if b"ready" not in process.stdout.readline():
+        raise RuntimeError("the launcher did not start")
+    return process
 
 
 class Place:

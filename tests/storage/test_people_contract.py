@@ -414,6 +414,45 @@ def test_the_newest_prompt_is_one_that_was_sent(database: Backend) -> None:
     assert (newest.id, newest.prompt) == (asked.id, asked.prompt)
 
 
+@pytest.mark.parametrize("outcome", ["sending", "uncertain", "again"])
+def test_a_question_that_left_perhaps_is_what_the_customer_answers(database: Backend, outcome: str) -> None:
+    conversation = talk(database)
+    prompt = Prompt(PromptKind.CHOICE, (Option("转人工", "1", "person"),))
+    answer(database, conversation, "需要转人工吗？", prompt)
+
+    def ask(unit: SqlUnitOfWork) -> int:
+        asked = unit.outbox.say(conversation, Reply("几分？", prompt=prompt), "in doubt", NOW)
+        assert asked is not None
+        [outgoing] = unit.outbox.find_due(("telegram",), 99, NOW)
+        unit.outbox.mark_sending(outgoing.id, "worker-1", NOW)
+        if outcome == "uncertain":
+            unit.outbox.end(outgoing.id, Delivery.UNCERTAIN, "timeout", NOW)
+        elif outcome == "again":
+            unit.outbox.requeue(outgoing.id, NOW, "timeout", maybe_duplicate=True)
+        return asked.id
+
+    asked_id = database.run(ask)
+
+    def newest(before: int, written_by: datetime = FAR) -> Message | None:
+        return database.run(
+            lambda unit: unit.conversations.find_newest_sent(conversation.id, before, written_by)
+        )
+
+    said = heard(database, conversation, "5")
+    found, prompted = (
+        newest(said.id),
+        database.run(lambda unit: unit.conversations.find_newest_prompt(conversation.id)),
+    )
+    assert found is not None
+    assert prompted is not None
+    assert (found.id, prompted.id) == (asked_id, asked_id)
+    assert newest(said.id, NOW - timedelta(days=1)) is None, "what was decided after it was written"
+    later = heard(database, conversation, "还有")
+    found = newest(later.id)
+    assert found is not None
+    assert found.id == said.id, "after the customer's next line it is not the newest any more"
+
+
 def test_each_change_of_speaker_is_an_event(database: Backend) -> None:
     conversation = talk(database)
     li = database.run(lambda unit: unit.staff.add("li", "小李", Role.AGENT, "hash", NOW))
