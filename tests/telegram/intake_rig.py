@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from aiogram.types import Message as TelegramMessage
 from aiogram.types import Update
 from fastapi import FastAPI
 from shop import Shop
+from sqlalchemy import text
 from telegram_api import TelegramApi
 
 from bot.setting_rules import Address
 from bot.telegram.poller import PollerTimes, UpdatePoller
 from bot.telegram.raw_updates import SOURCE
 from bot.telegram.session import make_bot
-from bot.telegram.setup import WEBHOOK_PATH, SetupTimes, TelegramSetup
+from bot.telegram.setup import SetupTimes, TelegramSetup
 from bot.telegram.update_handler import UpdateHandler
 from bot.telegram.webhook import TelegramWebhook
 from bot.web_server import WebServer
@@ -68,7 +70,7 @@ class FlakyDesk:
     ) -> int:
         if self.away > 0:
             self.away -= 1
-            raise StorageUnavailableError("the disk is full", retry_after=shops.timedelta(milliseconds=20))
+            raise StorageUnavailableError("the disk is full", retry_after=timedelta(milliseconds=20))
         stored = await self._desk.accept_batch(inputs, undecodable, bookmark)
         self.batches.append([raw.source_key for raw in inputs])
         return stored
@@ -164,7 +166,6 @@ class TelegramShop:
 
     async def items(self) -> list[tuple[str, str]]:
         """(key, state) of everything from Telegram in the inbox."""
-        from sqlalchemy import text
 
         def work(unit: Any) -> list[tuple[str, str]]:
             found = unit.session.execute(
@@ -232,6 +233,3 @@ class Webhook:
             await asyncio.gather(server.run(), tell())
         finally:
             server._socket.close()
-
-
-__all__ = ["QUICK", "SECRET", "WEBHOOK_PATH", "FakeRoom", "TelegramShop", "Webhook", "play"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 from intake_rig import TelegramShop, play
 from shop import Shop
 
+from bot.logs import configure_logs
+from bot.settings import LogFormat, LogLevel
 from desk import wording
 from desk.ports import UnitOfWork
-from desk.values import AttachmentKind, Author, Delivery, Message, Outgoing, SendRank
+from desk.values import AttachmentKind, Author, Outgoing, SendRank
 
 GROUP = -1001234567890
 
@@ -399,8 +402,6 @@ def test_what_nobody_said_is_set_aside(tmp_path: Path) -> None:
 
 
 def _json(value: Any) -> bytes:
-    import json
-
     return json.dumps(value).encode()
 
 
@@ -424,9 +425,6 @@ def test_the_log_names_no_type_that_somebody_made_up(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async def story(telegram: TelegramShop) -> None:
-        from bot.logs import configure_logs
-        from bot.settings import LogFormat, LogLevel
-
         configure_logs(LogLevel.DEBUG, LogFormat.JSON)
         telegram.api.push_raw('{"update_id":@ID,"call_13800138000":{"text":"别记我"}}'.encode())
         telegram.api.user(5, "张三丰").says("这句话谁也不该在日志里看到")
@@ -501,6 +499,3 @@ def test_one_update_that_is_none_of_telegrams_does_not_keep_the_next_one_waiting
         assert len(await telegram.dead()) == 1
 
     play(tmp_path, story)
-
-
-__all__ = ["Delivery", "Message"]
