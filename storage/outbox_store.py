@@ -63,7 +63,8 @@ from storage.tables.work import LEASES, OUTBOX
 _STUCK_AFTER = timedelta(minutes=2)
 # An owner without a lease is dead, but it may have lost it only just now with a call in flight.
 _CALL_MAY_TAKE = timedelta(seconds=20)
-# A channel may demand a wait of up to an hour; what waits longer was set by a clock that stepped back.
+# We never wait longer by ourselves; what does was set by a clock that stepped back. A wait that the channel
+# demanded is kept however long it is: that its clock was ours tells the time of its call.
 _LONGEST_WAIT = timedelta(minutes=65)
 _CLOCKS_MAY_DIFFER = timedelta(minutes=2)
 
@@ -450,7 +451,7 @@ def _may_leave(now: datetime) -> ColumnElement[bool]:
         OUTBOX.c.not_before <= now,
         # It was stored by a clock that has stepped back since. Its wait, if it had any, is not begun anew.
         and_(never_tried, OUTBOX.c.created_at > now),
-        OUTBOX.c.not_before > now + _LONGEST_WAIT,
+        and_(OUTBOX.c.demanded.is_(False), OUTBOX.c.not_before > now + _LONGEST_WAIT),
         # Its last call lies ahead, so its wait was measured by another clock. Where there was none (NULL)
         # this must say no: its negation is asked for as well.
         func.coalesce(OUTBOX.c.sending_at > now + _CLOCKS_MAY_DIFFER, false()),

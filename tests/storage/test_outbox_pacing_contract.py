@@ -174,6 +174,14 @@ def test_a_wait_after_a_first_step_is_kept_too(database: Backend) -> None:
     assert due(database, at=NOW + 30 * SECOND) == ["card"]
 
 
+def test_a_demanded_wait_of_a_day_is_kept_to_its_end(database: Backend) -> None:
+    row = show(database, "card")
+    call(database, row)
+    requeue(database, row, NOW + 24 * 60 * MINUTE, demanded=True)
+    assert due(database, at=NOW + 24 * 60 * MINUTE - SECOND) == []
+    assert due(database, at=NOW + 24 * 60 * MINUTE) == ["card"]
+
+
 def test_only_waits_that_the_channel_demanded_are_told(database: Backend) -> None:
     for key, recipient, seconds, demanded in (
         ("a", "-1", 20, True),
