@@ -285,8 +285,6 @@ def play_live(
     async def run() -> None:
         configure_logs(LogLevel.ERROR, LogFormat.JSON)
         clock, scorer = RunningClock(), FakeScorer()
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(shops._prepared_database(), folder / "huiyin.db")
         installation = Installation(shop_settings(folder), scorer=scorer, clock=clock)
         async with installation, TelegramApi() as api:
             await installation.prepare()
@@ -299,4 +297,6 @@ def play_live(
                 finally:
                     await there.bot.session.close()
 
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(shops._prepared_database(), folder / "huiyin.db")
     asyncio.run(run())
