@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import select
+from sqlalchemy import Executable, select
 from sqlalchemy.orm import Session
 
-from storage.statements import insert_into
+from storage.statements import dialect_insert, on_postgresql
 from storage.tables.work import BOOKMARKS
 
 
@@ -27,7 +28,14 @@ class SqlBookmarkStore:
     def set(self, name: str, value: str, now: datetime) -> None:
         """Stores where the reader stands now."""
         self._session.execute(
-            insert_into(self._session, BOOKMARKS)
-            .values(name=name, value=value, updated_at=now)
-            .on_conflict_do_update(index_elements=["name"], set_={"value": value, "updated_at": now})
+            _set(on_postgresql(self._session)), {"name": name, "value": value, "updated_at": now}
         )
+
+
+@cache
+def _set(postgres: bool) -> Executable:
+    insert = dialect_insert(BOOKMARKS, postgres=postgres)
+    return insert.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"value": insert.excluded.value, "updated_at": insert.excluded.updated_at},
+    )

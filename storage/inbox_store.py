@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 
-from sqlalchemy import ColumnElement, Executable, and_, bindparam, case, func, null, or_, select, update
+from sqlalchemy import Executable, Integer, and_, bindparam, case, func, null, or_, select, update
 from sqlalchemy.orm import Session
 
 from desk.errors import LeaseLostError
@@ -16,7 +16,8 @@ from storage.statements import (
     change,
     dialect_insert,
     insert_into,
-    lease_clock,
+    lease_end,
+    lease_ends,
     on_postgresql,
     ring_after_commit,
     word,
@@ -31,6 +32,44 @@ _KEYS = (
     .where(INBOX.c.source == bindparam("source"), INBOX.c.source_key == bindparam("source_key"))
     .order_by(INBOX.c.id)
 )
+_MAY_GO_ON = or_(
+    LANES.c.not_before.is_(None),
+    LANES.c.not_before <= bindparam("now"),
+    LANES.c.not_before > bindparam("too_late"),
+)
+_HELD = and_(
+    LANES.c.name == bindparam("of_lane"),
+    LANES.c.owner == bindparam("by_owner"),
+    LANES.c.fence == bindparam("with_fence"),
+)
+_HEAD = (
+    select(
+        INBOX.c.id,
+        INBOX.c.source,
+        INBOX.c.source_key,
+        INBOX.c.lane,
+        INBOX.c.raw,
+        INBOX.c.received_at,
+        INBOX.c.attempts,
+    )
+    .join(LANES, LANES.c.name == INBOX.c.lane)
+    .where(INBOX.c.lane == bindparam("of_lane"), _READY, _HELD, _MAY_GO_ON)
+    .order_by(INBOX.c.id)
+    .limit(1)
+)
+_HELD_LANE = select(LANES.c.pending, LANES.c.not_before).where(_HELD).with_for_update()
+_WAITING_SINCE = (
+    select(INBOX.c.received_at)
+    .where(INBOX.c.lane == bindparam("of_lane"), _READY)
+    .order_by(INBOX.c.id)
+    .limit(1)
+)
+_WRITE_LANE = update(LANES).where(_HELD)
+_TAKE_OFF = _WRITE_LANE.values(pending=case((LANES.c.pending > 0, LANES.c.pending - 1), else_=0))
+_SET_ITEM = update(INBOX).where(
+    INBOX.c.id == bindparam("item_id"), INBOX.c.lane == bindparam("of_lane"), _READY
+)
+_SET_TRIED = _SET_ITEM.values(attempts=INBOX.c.attempts + 1)
 
 
 class SqlInboxStore:
@@ -106,54 +145,21 @@ class SqlInboxStore:
     def claim_lanes(self, owner: str, limit: int, lease: timedelta, now: datetime) -> Sequence[Claim]:
         """Leases up to ``limit`` lanes that have ready work and no living owner, longest waiting first."""
         # Lanes are skipped when locked, never items: skipping a locked head would break the order.
+        postgres = on_postgresql(self._session)
         names = self._session.scalars(
-            select(LANES.c.name)
-            .where(
-                LANES.c.pending > 0,
-                _may_go_on(now),
-                self._free(owner, now),
-            )
-            .order_by(LANES.c.ready_since, LANES.c.name)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
+            _find_free(postgres), {"by_owner": owner, "most": limit, **_times(now)}
         ).all()
         if not names:
             return []
         rows = self._session.execute(
-            update(LANES)
-            .where(LANES.c.name.in_(names))
-            .values(
-                owner=owner,
-                fence=LANES.c.fence + 1,
-                leased_until=lease_clock(self._session, now, ahead=lease),
-            )
-            .returning(LANES.c.name, LANES.c.fence)
+            _lease(postgres), {"names": names, "owner": owner, **lease_ends(self._session, now, lease)}
         )
         fences = {row.name: row.fence for row in rows}
         return [Claim(name, owner, fences[name]) for name in names]
 
     def find_head(self, claim: Claim, now: datetime) -> InboxItem | None:
         """The next ready item of a lane; None when there is none, it must wait or the lease is lost."""
-        row = self._session.execute(
-            select(
-                INBOX.c.id,
-                INBOX.c.source,
-                INBOX.c.source_key,
-                INBOX.c.lane,
-                INBOX.c.raw,
-                INBOX.c.received_at,
-                INBOX.c.attempts,
-            )
-            .join(LANES, LANES.c.name == INBOX.c.lane)
-            .where(
-                INBOX.c.lane == claim.lane,
-                _READY,
-                _held(claim),
-                _may_go_on(now),
-            )
-            .order_by(INBOX.c.id)
-            .limit(1)
-        ).one_or_none()
+        row = self._session.execute(_HEAD, {**_claimed(claim), **_times(now)}).one_or_none()
         if row is None:
             return None
         return InboxItem(row.id, row.source, row.source_key, row.lane, row.raw, row.received_at, row.attempts)
@@ -170,30 +176,21 @@ class SqlInboxStore:
     def retry(self, claim: Claim, item_id: int, error: str, not_before: datetime) -> None:
         """Counts one failed try; the whole lane waits until ``not_before``, or order would break."""
         self._write_lane(claim, not_before=not_before)
-        self._set_item(claim, item_id, attempts=INBOX.c.attempts + 1, error=error)
+        self._set_item(claim, item_id, _SET_TRIED, error=error)
 
     def bury(self, claim: Claim, item_id: int, error: str) -> None:
         """Makes the item a dead letter; the lane goes on. Raises as ``finish``."""
         self._take_off(claim)
-        self._set_item(
-            claim, item_id, state=InboxState.DEAD.value, attempts=INBOX.c.attempts + 1, error=error
-        )
+        self._set_item(claim, item_id, _SET_TRIED, state=InboxState.DEAD.value, error=error)
 
     def release(self, claim: Claim) -> None:
         """Gives the lane back. Does nothing when it has another owner by now."""
         # Locked by itself first: only a statement that starts afterwards sees what an add, for which
         # this one may have waited, has put in.
-        lane = self._session.execute(
-            select(LANES.c.pending, LANES.c.not_before).where(_held(claim)).with_for_update()
-        ).one_or_none()
+        lane = self._session.execute(_HELD_LANE, _claimed(claim)).one_or_none()
         if lane is None:
             return
-        waiting_since = self._session.scalars(
-            select(INBOX.c.received_at)
-            .where(INBOX.c.lane == claim.lane, _READY)
-            .order_by(INBOX.c.id)
-            .limit(1)
-        ).one_or_none()
+        waiting_since = self._session.scalars(_WAITING_SINCE, {"of_lane": claim.lane}).one_or_none()
         # The count is mended by what is there, so that a lane can neither be forgotten nor be claimed
         # for nothing again and again.
         pending = 0 if waiting_since is None else max(lane.pending, 1)
@@ -203,30 +200,23 @@ class SqlInboxStore:
 
     def extend(self, claim: Claim, lease: timedelta, now: datetime) -> bool:
         """Prolongs the lease; False when it is lost."""
-        end = lease_clock(self._session, now, ahead=lease)
-        return change(self._session, update(LANES).where(_held(claim)).values(leased_until=end)) == 1
-
-    def _free(self, owner: str, now: datetime) -> ColumnElement[bool]:
-        ended = LANES.c.leased_until <= lease_clock(self._session, now)
-        if on_postgresql(self._session):
-            return or_(LANES.c.owner.is_(None), ended)
-        return or_(LANES.c.owner.is_(None), LANES.c.owner != owner, ended)
+        statement = _extend(on_postgresql(self._session))
+        return (
+            change(self._session, statement, {**_claimed(claim), **lease_ends(self._session, now, lease)})
+            == 1
+        )
 
     def _take_off(self, claim: Claim) -> None:
-        self._write_lane(
-            claim, pending=case((LANES.c.pending > 0, LANES.c.pending - 1), else_=0), not_before=None
-        )
+        self._write_lane(claim, _TAKE_OFF, not_before=None)
 
-    def _write_lane(self, claim: Claim, **values: object) -> None:
-        if change(self._session, update(LANES).where(_held(claim)).values(**values)) != 1:
+    def _write_lane(self, claim: Claim, statement: Executable = _WRITE_LANE, **values: object) -> None:
+        if change(self._session, statement, {**_claimed(claim), **values}) != 1:
             raise LeaseLostError(f"lane {claim.lane} is no longer held with fence {claim.fence}")
 
-    def _set_item(self, claim: Claim, item_id: int, **values: object) -> None:
-        hit = change(
-            self._session,
-            update(INBOX).where(INBOX.c.id == item_id, INBOX.c.lane == claim.lane, _READY).values(**values),
-        )
-        if hit != 1:
+    def _set_item(
+        self, claim: Claim, item_id: int, statement: Executable = _SET_ITEM, **values: object
+    ) -> None:
+        if change(self._session, statement, {"item_id": item_id, "of_lane": claim.lane, **values}) != 1:
             raise LeaseLostError(f"inbox item {item_id} is no longer ready in lane {claim.lane}")
 
 
@@ -235,7 +225,7 @@ def add_to_lane(session: Session, lane: str, now: datetime) -> None:
     session.execute(_add_to_lane(on_postgresql(session)), {"name": lane, "pending": 1, "ready_since": now})
 
 
-# Intake is the hottest path of all, and building these two would take longer than running them.
+# Every message takes all of these, and building them each time would take longer than running them.
 
 
 @cache
@@ -259,13 +249,39 @@ def _add_to_lane(postgres: bool) -> Executable:
     )
 
 
-def _may_go_on(now: datetime) -> ColumnElement[bool]:
-    return or_(
-        LANES.c.not_before.is_(None),
-        LANES.c.not_before <= now,
-        LANES.c.not_before > now + _LONGEST_WAIT,
+@cache
+def _find_free(postgres: bool) -> Executable:
+    ended = LANES.c.leased_until <= (func.clock_timestamp() if postgres else bindparam("now"))
+    free = [LANES.c.owner.is_(None), ended]
+    if not postgres:
+        free.append(LANES.c.owner != bindparam("by_owner"))
+    return (
+        select(LANES.c.name)
+        .where(LANES.c.pending > 0, _MAY_GO_ON, or_(*free))
+        .order_by(LANES.c.ready_since, LANES.c.name)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True)
     )
 
 
-def _held(claim: Claim) -> ColumnElement[bool]:
-    return and_(LANES.c.name == claim.lane, LANES.c.owner == claim.owner, LANES.c.fence == claim.fence)
+@cache
+def _lease(postgres: bool) -> Executable:
+    return (
+        update(LANES)
+        .where(LANES.c.name.in_(bindparam("names", expanding=True)))
+        .values(fence=LANES.c.fence + 1, leased_until=lease_end(postgres=postgres))
+        .returning(LANES.c.name, LANES.c.fence)
+    )
+
+
+@cache
+def _extend(postgres: bool) -> Executable:
+    return update(LANES).where(_HELD).values(leased_until=lease_end(postgres=postgres))
+
+
+def _times(now: datetime) -> dict[str, datetime]:
+    return {"now": now, "too_late": now + _LONGEST_WAIT}
+
+
+def _claimed(claim: Claim) -> dict[str, object]:
+    return {"of_lane": claim.lane, "by_owner": claim.owner, "with_fence": claim.fence}

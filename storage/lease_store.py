@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import case, or_, update
+from sqlalchemy import Executable, case, func, or_, update
 from sqlalchemy.orm import Session
 
-from storage.statements import insert_into, lease_clock, on_postgresql
+from storage.statements import dialect_insert, lease_end, lease_ends, on_postgresql
 from storage.tables.work import LEASES
 
 
@@ -19,27 +20,9 @@ class SqlLeaseStore:
 
     def acquire(self, name: str, owner: str, lease: timedelta, now: datetime) -> bool:
         """Takes or prolongs the lease; False while another living owner holds it."""
-        end = lease_clock(self._session, now, ahead=lease)
-        free = None
-        if on_postgresql(self._session):
-            free = or_(
-                LEASES.c.owner.is_(None),
-                LEASES.c.owner == owner,
-                LEASES.c.leased_until <= lease_clock(self._session, now),
-            )
         taken = self._session.execute(
-            insert_into(self._session, LEASES)
-            .values(name=name, owner=owner, fence=1, leased_until=end)
-            .on_conflict_do_update(
-                index_elements=["name"],
-                set_={
-                    "owner": owner,
-                    "fence": LEASES.c.fence + case((LEASES.c.owner == owner, 0), else_=1),
-                    "leased_until": end,
-                },
-                where=free,
-            )
-            .returning(LEASES.c.name)
+            _acquire(on_postgresql(self._session)),
+            {"name": name, "owner": owner, "fence": 1, **lease_ends(self._session, now, lease)},
         )
         return taken.one_or_none() is not None
 
@@ -50,3 +33,23 @@ class SqlLeaseStore:
             .where(LEASES.c.name == name, LEASES.c.owner == owner)
             .values(owner=None, leased_until=None)
         )
+
+
+@cache
+def _acquire(postgres: bool) -> Executable:
+    insert = dialect_insert(LEASES, postgres=postgres).values(leased_until=lease_end(postgres=postgres))
+    owner = insert.excluded.owner
+    free = None
+    if postgres:
+        free = or_(
+            LEASES.c.owner.is_(None), LEASES.c.owner == owner, LEASES.c.leased_until <= func.clock_timestamp()
+        )
+    return insert.on_conflict_do_update(
+        index_elements=["name"],
+        set_={
+            "owner": owner,
+            "fence": LEASES.c.fence + case((LEASES.c.owner == owner, 0), else_=1),
+            "leased_until": insert.excluded.leased_until,
+        },
+        where=free,
+    ).returning(LEASES.c.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Interval,
     Row,
     Table,
+    bindparam,
     func,
     literal,
     literal_column,
@@ -56,9 +58,9 @@ def dialect_insert(table: Table, *, postgres: bool) -> postgresql.Insert:
     return postgresql.insert(table)
 
 
-def change(session: Session, statement: Executable) -> int:
+def change(session: Session, statement: Executable, parameters: Mapping[str, object] | None = None) -> int:
     """Executes an UPDATE or DELETE and returns how many rows it hit."""
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount
+    return cast("CursorResult[Any]", session.execute(statement, parameters)).rowcount
 
 
 def word(value: StrEnum) -> ColumnElement[str]:
@@ -78,6 +80,20 @@ def lease_clock(session: Session, now: datetime, ahead: timedelta = timedelta(0)
     if on_postgresql(session):
         return cast("ColumnElement[datetime]", func.clock_timestamp() + literal(ahead, Interval))
     return literal(now + ahead, UtcDateTime())
+
+
+def lease_end(*, postgres: bool) -> ColumnElement[datetime]:
+    """Returns when a lease ends, for a statement that is built once; ``lease_ends`` is its parameter."""
+    if postgres:
+        return cast(
+            "ColumnElement[datetime]", func.clock_timestamp() + bindparam("lease_ends", type_=Interval)
+        )
+    return bindparam("lease_ends", type_=UtcDateTime())
+
+
+def lease_ends(session: Session, now: datetime, lease: timedelta) -> dict[str, Any]:
+    """Returns the parameter that ``lease_end`` needs."""
+    return {"lease_ends": lease if on_postgresql(session) else now + lease}
 
 
 def ring_after_commit(session: Session, bell: str) -> None:
