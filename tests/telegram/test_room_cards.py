@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from aiogram.types import MessageEntity
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.telegram.room.heard import commands
@@ -42,6 +42,8 @@ EVIL = (
     "\u202e<b>&\x00/close @admin 👨‍👩‍👧‍👦\u0301\u0301\u0301\u0301\u0301\u0301\ud800\n*_`[x](tg://user?id=1)"
 )
 
+# How long an example takes says something of the machine only.
+UNHURRIED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=5000) | st.just(EVIL * 200)
 
 
@@ -93,6 +95,7 @@ def is_well_formed(text: str, entities: list[MessageEntity], most: int = 4096) -
     return 0 < units(text) <= most
 
 
+@UNHURRIED
 @given(ANY_TEXT, ANY_TEXT, st.sampled_from(CaseState))
 def test_a_card_fits_whatever_customers_write(words: str, name: str, state: CaseState) -> None:
     card = cards.card(view(words, state=state, name=name), 5, SHANGHAI, "https://shop.example")
@@ -104,6 +107,7 @@ def test_a_card_fits_whatever_customers_write(words: str, name: str, state: Case
     assert "\u202e" not in card.text
 
 
+@UNHURRIED
 @given(ANY_TEXT)
 def test_topics_have_a_name_of_1_to_128_characters(name: str) -> None:
     shown = cards.topic_name(view("x", name=name))
@@ -111,11 +115,13 @@ def test_topics_have_a_name_of_1_to_128_characters(name: str) -> None:
     assert not any(unicodedata.category(letter) in ("Cc", "Cs", "Co", "Zl", "Zp") for letter in shown)
 
 
+@UNHURRIED
 @given(ANY_TEXT, st.integers(1, 4096))
 def test_texts_are_cut_between_whole_letters(text: str, most: int) -> None:
     assert units(cut(text, most)) <= most
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(ANY_TEXT, st.booleans()), max_size=8), st.integers(1, 4096))
 def test_entities_stand_where_their_words_are(parts: list[tuple[str, bool]], most: int) -> None:
     shown = ShownText(most)

@@ -56,7 +56,7 @@ class Projection:
                 case "case_taken" | "case_closed" | "case_handed_over":
                     self._changed(self._case(event), event)
                 case "case_noted":
-                    self._rows.update_card_soon(self._case(event))
+                    self._update_soon(self._case(event))
                 case "message" | "message_edited":
                     self._said(event)
                 case "delivery":
@@ -121,10 +121,16 @@ class Projection:
             self._rows.repeat(case, rung)
 
     def _changed(self, case: Case, event: DeskEvent) -> None:
-        if case.state is not CaseState.CLOSED and not self._has_card(case):
+        if self._has_card(case):
+            self._rows.update_card(case, f"event{event.id}")
+        elif case.state is not CaseState.CLOSED:
             # Somebody looks after it now: what is said must be seen here, however many are waiting.
             self._give_card(case)
-        self._rows.update_card(case, f"event{event.id}")
+
+    def _update_soon(self, case: Case) -> None:
+        # A card that is still to come will show it as it is then.
+        if self._has_card(case):
+            self._rows.update_card_soon(case)
 
     def _said(self, event: DeskEvent) -> None:
         message = self._message(event)
@@ -158,7 +164,7 @@ class Projection:
             self._rows.react(message.id)
         case = self._unit.cases.find_newest(message.conversation_id)
         if case is not None:
-            self._rows.update_card_soon(case)
+            self._update_soon(case)
 
     def _reachable(self, event: DeskEvent) -> None:
         identity_id = event.payload.get("identity_id")
