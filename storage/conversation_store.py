@@ -3,45 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import Executable, and_, case, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from desk.errors import NotFoundError
 from desk.values import Attachment, Author, Conversation, Delivery, Message, Option, Speaker, Understanding
+from storage.message_statements import (
+    CHANGE_CONVERSATION,
+    CHANGE_MESSAGE,
+    CONVERSATION,
+    CONVERSATION_BY_ID,
+    CONVERSATION_OF_IDENTITY,
+    COUNT_MESSAGE,
+    LOCK_BY_ID,
+    LOCK_OF_IDENTITY,
+    MESSAGE_BY_ID,
+    NEWEST_PROMPT,
+    NEWEST_SENT,
+    PROMPT_IN_DOUBT,
+    SENT_IN_DOUBT,
+    SENT_IN_DOUBT_BEFORE,
+    VERSIONS,
+    add_incoming,
+)
 from storage.message_values import (
     MESSAGE_COLUMNS,
     attachments_to_json,
     message_from_row,
     understanding_to_json,
 )
-from storage.statements import LARGEST_INTEGER, AnyRow, change, insert_into, ring_after_commit
+from storage.statements import (
+    LARGEST_INTEGER,
+    AnyRow,
+    change,
+    on_postgresql,
+    ring_after_commit,
+)
 from storage.tables.people import BUTTONS, CONVERSATIONS, IDENTITIES, MESSAGES, SPEAKER_CHANGES
 from storage.tables.work import OUTBOX
 
-CONVERSATION = select(
-    CONVERSATIONS.c.id,
-    CONVERSATIONS.c.public_id,
-    CONVERSATIONS.c.identity_id,
-    IDENTITIES.c.contact_id,
-    IDENTITIES.c.channel,
-    CONVERSATIONS.c.speaker,
-    CONVERSATIONS.c.misses,
-    CONVERSATIONS.c.angered_at,
-    CONVERSATIONS.c.last_message_at,
-    CONVERSATIONS.c.seen_seq,
-).join(IDENTITIES, IDENTITIES.c.id == CONVERSATIONS.c.identity_id)
-
-_IN_DOUBT = exists().where(
-    OUTBOX.c.message_id == MESSAGES.c.id,
-    or_(
-        OUTBOX.c.state.in_([Delivery.SENDING.value, Delivery.UNCERTAIN.value]),
-        OUTBOX.c.maybe_duplicate.is_(True),
-    ),
-)
 _BUTTON_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -53,21 +57,19 @@ class SqlConversationStore:
 
     def lock(self, conversation_id: int) -> Conversation:
         """Locks the conversation until the transaction ends."""
-        return self._get(CONVERSATIONS.c.id == conversation_id, lock=True)
+        return self._get(LOCK_BY_ID, {"this_id": conversation_id})
 
     def lock_of_identity(self, identity_id: int) -> Conversation:
         """Locks the one conversation with that identity."""
-        return self._get(CONVERSATIONS.c.identity_id == identity_id, lock=True)
+        return self._get(LOCK_OF_IDENTITY, {"of_identity": identity_id})
 
     def get(self, conversation_id: int) -> Conversation:
         """Returns the conversation without locking it."""
-        return self._get(CONVERSATIONS.c.id == conversation_id)
+        return self._get(CONVERSATION_BY_ID, {"this_id": conversation_id})
 
     def find_of_identity(self, identity_id: int) -> Conversation | None:
         """Returns the one conversation with that identity."""
-        row = self._session.execute(
-            CONVERSATION.where(CONVERSATIONS.c.identity_id == identity_id)
-        ).one_or_none()
+        row = self._session.execute(CONVERSATION_OF_IDENTITY, {"of_identity": identity_id}).one_or_none()
         return None if row is None else conversation_from_row(row)
 
     def set_speaker(
@@ -94,9 +96,7 @@ class SqlConversationStore:
     def set_state(self, conversation_id: int, *, misses: int, angered_at: datetime | None) -> None:
         """Sets what the bot remembers of the mood of the talk."""
         self._session.execute(
-            update(CONVERSATIONS)
-            .where(CONVERSATIONS.c.id == conversation_id)
-            .values(misses=misses, angered_at=angered_at)
+            CHANGE_CONVERSATION, {"this_id": conversation_id, "misses": misses, "angered_at": angered_at}
         )
 
     def set_seen(self, conversation_id: int, seq: int, now: datetime) -> None:
@@ -125,48 +125,28 @@ class SqlConversationStore:
         A ``revision`` above 0 names the message of revision 0, where there is one, as the one it edits.
         Lock the conversation first: an unlocked race for the same ``seq`` raises IntegrityError.
         """
-        edited: dict[str, Any] = {}
-        if revision > 0:
-            original = MESSAGES.alias("original")
-            edited["edits_message_id"] = (
-                select(original.c.id)
-                .where(
-                    original.c.channel == conversation.channel,
-                    original.c.external_id == external_id,
-                    original.c.revision == 0,
-                    original.c.conversation_id == conversation.id,
-                )
-                .scalar_subquery()
-            )
         row = self._session.execute(
-            insert_into(self._session, MESSAGES)
-            .values(
-                conversation_id=conversation.id,
-                seq=select(CONVERSATIONS.c.next_seq)
-                .where(CONVERSATIONS.c.id == conversation.id)
-                .scalar_subquery(),
-                author=Author.CUSTOMER.value,
-                channel=conversation.channel,
-                external_id=external_id,
-                revision=revision,
-                text=text,
-                delivery=Delivery.SENT.value,
-                client_msg_id=client_msg_id,
-                created_at=now,
-                sent_at=now,
-                attachments=attachments_to_json(attachments),
-                **edited,
-            )
-            .on_conflict_do_nothing(index_elements=["channel", "external_id", "revision"])
-            .returning(*MESSAGE_COLUMNS)
+            add_incoming(on_postgresql(self._session), revision > 0),
+            {
+                "in_conversation": conversation.id,
+                "on_channel": conversation.channel,
+                "known_as": external_id,
+                "conversation_id": conversation.id,
+                "author": Author.CUSTOMER.value,
+                "channel": conversation.channel,
+                "external_id": external_id,
+                "revision": revision,
+                "text": text,
+                "delivery": Delivery.SENT.value,
+                "client_msg_id": client_msg_id,
+                "created_at": now,
+                "sent_at": now,
+                "attachments": attachments_to_json(attachments),
+            },
         ).one_or_none()
         if row is None:
             return None
-        self._session.execute(
-            update(CONVERSATIONS)
-            .where(CONVERSATIONS.c.id == conversation.id)
-            .values(next_seq=CONVERSATIONS.c.next_seq + 1, last_message_at=now)
-        )
+        self._session.execute(COUNT_MESSAGE, {"this_id": conversation.id, "last_message_at": now})
         ring_after_commit(self._session, f"events:{conversation.id}")
         return message_from_row(row)
 
@@ -175,52 +155,38 @@ class SqlConversationStore:
     ) -> None:
         """Records what the desk did with a customer's message, and why."""
         self._session.execute(
-            update(MESSAGES)
-            .where(MESSAGES.c.id == message_id)
-            .values(reason=reason, understanding=understanding_to_json(understanding), action=action)
+            CHANGE_MESSAGE,
+            {
+                "this_id": message_id,
+                "reason": reason,
+                "understanding": understanding_to_json(understanding),
+                "action": action,
+            },
         )
 
     def find_newest_sent(
         self, conversation_id: int, before_message_id: int, written_by: datetime
     ) -> Message | None:
         """See ``ConversationStore.find_newest_sent``."""
-        own_seq = select(MESSAGES.c.seq).where(MESSAGES.c.id == before_message_id).scalar_subquery()
-        upper = select(func.coalesce(own_seq, CONVERSATIONS.c.next_seq)).where(
-            CONVERSATIONS.c.id == conversation_id
-        )
-        which = and_(MESSAGES.c.created_at <= written_by, MESSAGES.c.edits_message_id.is_(None))
-        newest = self._find_highest(
-            and_(
-                MESSAGES.c.conversation_id == conversation_id, MESSAGES.c.seq < upper.scalar_subquery(), which
-            )
-        )
-        if before_message_id:
-            which = and_(which, MESSAGES.c.id < before_message_id)
-        return self._find_in_doubt(conversation_id, newest, which) or newest
+        which: dict[str, Any] = {
+            "in_conversation": conversation_id,
+            "before_id": before_message_id,
+            "written_by": written_by,
+        }
+        newest = self._find_message(NEWEST_SENT, which)
+        in_doubt = SENT_IN_DOUBT_BEFORE if before_message_id else SENT_IN_DOUBT
+        return self._find_in_doubt(in_doubt, newest, which) or newest
 
     def get_message(self, message_id: int) -> Message:
         """See ``ConversationStore.get_message``."""
-        row = self._session.execute(select(*MESSAGE_COLUMNS).where(MESSAGES.c.id == message_id)).one_or_none()
+        row = self._session.execute(MESSAGE_BY_ID, {"this_id": message_id}).one_or_none()
         if row is None:
             raise NotFoundError("message")
         return message_from_row(row)
 
     def find_versions(self, message_id: int) -> Sequence[Message]:
         """Every stored version of this customer's message, itself included, by rising revision."""
-        one = MESSAGES.alias("one")
-        rows = self._session.execute(
-            select(*MESSAGE_COLUMNS)
-            .join(
-                one,
-                and_(
-                    one.c.channel == MESSAGES.c.channel,
-                    one.c.external_id == MESSAGES.c.external_id,
-                    one.c.conversation_id == MESSAGES.c.conversation_id,
-                ),
-            )
-            .where(one.c.id == message_id)
-            .order_by(MESSAGES.c.revision)
-        )
+        rows = self._session.execute(VERSIONS, {"this_id": message_id})
         return [message_from_row(row) for row in rows]
 
     def find_staff_lines(self, conversation_id: int, staff_id: int, client_msg_id: str) -> Sequence[Message]:
@@ -243,14 +209,9 @@ class SqlConversationStore:
 
     def find_newest_prompt(self, conversation_id: int) -> Message | None:
         """See ``ConversationStore.find_newest_prompt``."""
-        newest = self._find_highest(
-            and_(
-                MESSAGES.c.conversation_id == conversation_id,
-                MESSAGES.c.seq.is_not(None),
-                MESSAGES.c.prompt.is_not(None),
-            )
-        )
-        return self._find_in_doubt(conversation_id, newest, MESSAGES.c.prompt.is_not(None)) or newest
+        which = {"in_conversation": conversation_id}
+        newest = self._find_message(NEWEST_PROMPT, which)
+        return self._find_in_doubt(PROMPT_IN_DOUBT, newest, which) or newest
 
     def find_option(self, button_id: str) -> tuple[Message, Option] | None:
         """The message and option that an opaque button id stands for.
@@ -307,38 +268,21 @@ class SqlConversationStore:
         )
         return [message_from_row(row) for row in rows]
 
-    def _get(self, which: ColumnElement[bool], *, lock: bool = False) -> Conversation:
-        query = CONVERSATION.where(which)
-        if lock:
-            query = query.with_for_update(of=CONVERSATIONS)
-        row = self._session.execute(query).one_or_none()
+    def _get(self, statement: Executable, which: Mapping[str, object]) -> Conversation:
+        row = self._session.execute(statement, which).one_or_none()
         if row is None:
             raise NotFoundError("no such conversation")
         return conversation_from_row(row)
 
-    def _find_highest(self, which: ColumnElement[bool]) -> Message | None:
-        row = self._session.execute(
-            select(*MESSAGE_COLUMNS).where(which).order_by(MESSAGES.c.seq.desc()).limit(1)
-        ).one_or_none()
+    def _find_message(self, statement: Executable, which: Mapping[str, object]) -> Message | None:
+        row = self._session.execute(statement, which).one_or_none()
         return None if row is None else message_from_row(row)
 
     def _find_in_doubt(
-        self, conversation_id: int, newest: Message | None, which: ColumnElement[bool]
+        self, statement: Executable, newest: Message | None, which: Mapping[str, object]
     ) -> Message | None:
         """The newest line after ``newest`` that left perhaps, so that the customer may be looking at it."""
-        row = self._session.execute(
-            select(*MESSAGE_COLUMNS)
-            .where(
-                MESSAGES.c.conversation_id == conversation_id,
-                MESSAGES.c.id > (newest.id if newest is not None else 0),
-                MESSAGES.c.seq.is_(None),
-                _IN_DOUBT,
-                which,
-            )
-            .order_by(MESSAGES.c.id.desc())
-            .limit(1)
-        ).one_or_none()
-        return None if row is None else message_from_row(row)
+        return self._find_message(statement, {**which, "after_id": newest.id if newest is not None else 0})
 
     def _find_staff_id(self, conversation_id: int) -> int | None:
         """The staff member that the last change of speaker named."""

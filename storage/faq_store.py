@@ -13,6 +13,7 @@ from storage.conflicts import insert_unless_there, raise_counter, stored_id
 from storage.tables.care import CounterRow, FaqEntryRow, FaqMissRow
 
 _COUNTER = "faq"
+_VERSION = select(CounterRow.value).where(col(CounterRow.name) == _COUNTER)
 
 
 class SqlFaqStore:
@@ -23,7 +24,7 @@ class SqlFaqStore:
 
     def version(self) -> int:
         """Returns a number that rises with every change; 0 before the first."""
-        value = self._session.exec(select(CounterRow.value).where(col(CounterRow.name) == _COUNTER)).first()
+        value = self._session.exec(_VERSION).first()
         return value or 0
 
     def book(self) -> FaqBook:

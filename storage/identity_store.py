@@ -7,14 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 from secrets import token_urlsafe
 
-from sqlalchemy import Table, and_, delete, insert, or_, select, update
+from sqlalchemy import Table, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import SQLModel
 
 from desk.errors import ConflictError, NotFoundError
 from desk.values import Buyer, Contact, Conversation, Identity
-from storage.conversation_store import CONVERSATION, conversation_from_row
+from storage.conversation_store import conversation_from_row
+from storage.message_statements import CONVERSATION_OF_IDENTITY
 from storage.statements import AnyRow, change, insert_into
 from storage.tables import orders as _orders  # noqa: F401  (declares the bindings)
 from storage.tables.people import CHAT_SESSIONS, CONTACT_MOVES, CONTACTS, CONVERSATIONS, IDENTITIES
@@ -29,6 +30,14 @@ _IDENTITY = select(
     IDENTITIES.c.consented_at,
     IDENTITIES.c.last_message_at,
 )
+# Every message takes these, and building them each time would take longer than running them.
+_BY_ID = _IDENTITY.where(IDENTITIES.c.id == bindparam("this_id"))
+_KNOWN_AS = _IDENTITY.where(
+    IDENTITIES.c.channel == bindparam("on_channel"), IDENTITIES.c.external_id == bindparam("known_as")
+)
+_CHANGE = update(IDENTITIES).where(IDENTITIES.c.id == bindparam("this_id"))
+_SET_LANGUAGE = _CHANGE.where(IDENTITIES.c.language != bindparam("spoken"))
+_NAME = update(CONTACTS).where(CONTACTS.c.id == bindparam("this_id"), CONTACTS.c.name == "")
 _CONTACT = select(
     CONTACTS.c.id,
     CONTACTS.c.public_id,
@@ -57,24 +66,22 @@ class SqlIdentityStore:
         if identity is None:
             raise NotFoundError("the identity went away while it was opened")
         if name:
-            nameless = and_(CONTACTS.c.id == identity.contact_id, CONTACTS.c.name == "")
-            self._session.execute(update(CONTACTS).where(nameless).values(name=name))
+            self._session.execute(_NAME, {"this_id": identity.contact_id, "name": name})
         if language:
-            other = and_(IDENTITIES.c.id == identity.id, IDENTITIES.c.language != language)
-            self._session.execute(update(IDENTITIES).where(other).values(language=language))
-        row = self._session.execute(CONVERSATION.where(CONVERSATIONS.c.identity_id == identity.id)).one()
+            self._session.execute(
+                _SET_LANGUAGE, {"this_id": identity.id, "spoken": language, "language": language}
+            )
+        row = self._session.execute(CONVERSATION_OF_IDENTITY, {"of_identity": identity.id}).one()
         return identity, conversation_from_row(row)
 
     def find(self, channel: str, external_id: str) -> Identity | None:
         """Returns the identity of that channel's user."""
-        row = self._session.execute(
-            _IDENTITY.where(IDENTITIES.c.channel == channel, IDENTITIES.c.external_id == external_id)
-        ).one_or_none()
+        row = self._session.execute(_KNOWN_AS, {"on_channel": channel, "known_as": external_id}).one_or_none()
         return None if row is None else _identity(row)
 
     def get(self, identity_id: int) -> Identity:
         """Returns the identity."""
-        row = self._session.execute(_IDENTITY.where(IDENTITIES.c.id == identity_id)).one_or_none()
+        row = self._session.execute(_BY_ID, {"this_id": identity_id}).one_or_none()
         if row is None:
             raise NotFoundError("no such identity")
         return _identity(row)
@@ -235,7 +242,7 @@ class SqlIdentityStore:
         )
 
     def _write(self, identity_id: int, **values: object) -> None:
-        self._session.execute(update(IDENTITIES).where(IDENTITIES.c.id == identity_id).values(**values))
+        self._session.execute(_CHANGE, {"this_id": identity_id, **values})
 
 
 class SqlChatSessionStore:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import CompoundSelect, union
+from sqlalchemy import CompoundSelect, Integer, bindparam, union
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, delete, select, update
 
@@ -47,6 +47,16 @@ def ids_of_contact(contact_id: int) -> CompoundSelect[int]:
         .join(IdentityRow, col(IdentityRow.id) == col(OrderBindingRow.identity_id))
         .where(col(IdentityRow.contact_id) == contact_id),
     )
+
+
+# Every message takes it, and building it each time would take longer than running it.
+_BOUND_TO = (
+    select(OrderRow)
+    .join(OrderBindingRow, col(OrderBindingRow.order_id) == col(OrderRow.id))
+    .where(col(OrderBindingRow.identity_id) == bindparam("of_identity"))
+    .order_by(col(OrderRow.occurred_at).desc(), col(OrderRow.id).desc())
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 class SqlOrderStore:
@@ -212,13 +222,7 @@ class SqlOrderStore:
 
     def find_of_identity(self, identity_id: int, limit: int) -> Sequence[Order]:
         """Returns the orders bound to this identity, newest first; never anybody else's."""
-        rows = self._session.exec(
-            select(OrderRow)
-            .join(OrderBindingRow, col(OrderBindingRow.order_id) == col(OrderRow.id))
-            .where(col(OrderBindingRow.identity_id) == identity_id)
-            .order_by(col(OrderRow.occurred_at).desc(), col(OrderRow.id).desc())
-            .limit(limit)
-        ).all()
+        rows = self._session.exec(_BOUND_TO, params={"of_identity": identity_id, "most": limit}).all()
         return to_orders(self._session, rows)
 
     def find_of_contact(self, contact_id: int, limit: int) -> Sequence[Order]:
