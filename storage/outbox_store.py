@@ -39,38 +39,27 @@ from desk.values import (
     SendRank,
     StaffMember,
 )
+from storage import outbox_statements as statements
+from storage.message_statements import CHANGE_MESSAGE, NEXT_SEQ
 from storage.message_values import (
-    MESSAGE_COLUMNS,
     OUTGOING,
     attachments_to_json,
     message_from_row,
     outgoing_from_row,
     prompt_to_json,
 )
-from storage.statements import (
-    change,
-    insert_into,
-    lease_clock,
-    on_postgresql,
-    ring_after_commit,
-    word,
-)
+from storage.outbox_statements import QUEUED, SENDING
+from storage.statements import change, lease_clock, on_postgresql, ring_after_commit, word
 from storage.survey_questions import asked_survey_id
 from storage.tables.care import SURVEYS
-from storage.tables.people import BUTTONS, CONVERSATIONS, IDENTITIES, MESSAGES
+from storage.tables.people import BUTTONS, MESSAGES
 from storage.tables.work import LEASES, OUTBOX
 
 _STUCK_AFTER = timedelta(minutes=2)
 # An owner without a lease is dead, but it may have lost it only just now with a call in flight.
 _CALL_MAY_TAKE = timedelta(seconds=20)
-# We never wait longer by ourselves; what does was set by a clock that stepped back. A wait that the channel
-# demanded is kept however long it is: that its clock was ours tells the time of its call.
-_LONGEST_WAIT = timedelta(minutes=65)
-_CLOCKS_MAY_DIFFER = timedelta(minutes=2)
 
 _ENDS = frozenset({Delivery.WITHHELD, Delivery.UNCERTAIN, Delivery.UNREACHABLE, Delivery.DEAD})
-_QUEUED = OUTBOX.c.state == word(Delivery.QUEUED)
-_SENDING = OUTBOX.c.state == word(Delivery.SENDING)
 
 
 class SqlOutboxStore:
@@ -96,30 +85,28 @@ class SqlOutboxStore:
         client_msg_id: str | None = None,
     ) -> Message | None:
         """Stores a message to the customer with its outbox row; None when the key is known."""
-        known = select(OUTBOX.c.id).where(OUTBOX.c.dedupe_key == dedupe_key)
-        if self._session.execute(known).one_or_none() is not None:
+        if self._session.execute(statements.KNOWN, {"under_key": dedupe_key}).one_or_none() is not None:
             return None
         prompt = _with_button_ids(reply.prompt)
         by_staff = staff is not None and reply.author is Author.STAFF
         row = self._session.execute(
-            insert(MESSAGES)
-            .values(
-                conversation_id=conversation.id,
-                author=reply.author.value,
-                staff_id=staff.id if staff is not None and by_staff else None,
-                staff_name=staff.name if staff is not None and by_staff else None,
-                channel=conversation.channel,
-                external_id=f"out:{uuid4()}",
-                text=reply.text,
-                prompt=prompt_to_json(prompt),
-                reason=reply.reason,
-                delivery=Delivery.QUEUED.value,
-                client_msg_id=client_msg_id,
-                created_at=now,
-                attachments=attachments_to_json(reply.attachments),
-                edits_message_id=reply.edits_message_id,
-            )
-            .returning(*MESSAGE_COLUMNS)
+            statements.ADD_MESSAGE,
+            {
+                "conversation_id": conversation.id,
+                "author": reply.author.value,
+                "staff_id": staff.id if staff is not None and by_staff else None,
+                "staff_name": staff.name if staff is not None and by_staff else None,
+                "channel": conversation.channel,
+                "external_id": f"out:{uuid4()}",
+                "text": reply.text,
+                "prompt": prompt_to_json(prompt),
+                "reason": reply.reason,
+                "delivery": Delivery.QUEUED.value,
+                "client_msg_id": client_msg_id,
+                "created_at": now,
+                "attachments": attachments_to_json(reply.attachments),
+                "edits_message_id": reply.edits_message_id,
+            },
         ).one()
         message = message_from_row(row)
         stored = self._add(
@@ -129,9 +116,7 @@ class SqlOutboxStore:
             lane=f"conversation:{conversation.id}",
             conversation_id=conversation.id,
             message_id=message.id,
-            recipient=select(IDENTITIES.c.external_id)
-            .where(IDENTITIES.c.id == conversation.identity_id)
-            .scalar_subquery(),
+            of_identity=conversation.identity_id,
             speakers=sorted(speaker.value for speaker in reply.speakers),
             rank=(SendRank.BROADCAST if reply.kind is OutgoingKind.SURVEY else SendRank.FIRST).value,
             not_before=now,
@@ -181,10 +166,15 @@ class SqlOutboxStore:
         self, channels: Sequence[str], limit: int, now: datetime, held: Collection[str] = ()
     ) -> Sequence[Outgoing]:
         """The queued head of every lane that may leave now, by rank, then oldest first. Nothing is locked."""
-        due = OUTGOING.where(_QUEUED, OUTBOX.c.channel.in_(channels), _may_leave(now), _is_head())
-        if held:
-            due = due.where(OUTBOX.c.recipient.not_in(held))
-        rows = self._session.execute(due.order_by(None).order_by(OUTBOX.c.rank, OUTBOX.c.id).limit(limit))
+        rows = self._session.execute(
+            statements.DUE_UNLESS_HELD if held else statements.DUE,
+            {
+                "channels": list(channels),
+                "held": list(held),
+                "most": limit,
+                **statements.may_leave_at(now),
+            },
+        )
         return [outgoing_from_row(row) for row in rows]
 
     def find_followers(self, head: Outgoing, limit: int) -> Sequence[Outgoing]:
@@ -228,9 +218,10 @@ class SqlOutboxStore:
         until = func.max(OUTBOX.c.not_before, type_=OUTBOX.c.not_before.type)
         rows = self._session.execute(
             select(OUTBOX.c.recipient, until.label("until"))
-            .where(_QUEUED, OUTBOX.c.channel == channel, OUTBOX.c.demanded, ~_may_leave(now))
+            .where(QUEUED, OUTBOX.c.channel == channel, OUTBOX.c.demanded, ~statements.MAY_LEAVE)
             .group_by(OUTBOX.c.recipient)
-            .order_by(until)
+            .order_by(until),
+            statements.may_leave_at(now),
         )
         return [(row.recipient, row.until) for row in rows]
 
@@ -240,9 +231,7 @@ class SqlOutboxStore:
         It is in the past when something may leave already, whoever it is held back for.
         """
         earliest: datetime | None = self._session.scalars(
-            select(func.min(OUTBOX.c.not_before, type_=OUTBOX.c.not_before.type)).where(
-                _QUEUED, OUTBOX.c.channel == channel, _is_head()
-            )
+            statements.NEXT_DUE_AT, {"on_channel": channel}
         ).one()
         return earliest
 
@@ -262,9 +251,7 @@ class SqlOutboxStore:
 
     def find_queued_for_update(self, outgoing_id: int) -> Outgoing | None:
         """Locks one queued row (its conversation must be locked before); None if no longer queued."""
-        row = self._session.execute(
-            OUTGOING.where(OUTBOX.c.id == outgoing_id, _QUEUED).with_for_update(of=OUTBOX)
-        ).one_or_none()
+        row = self._session.execute(statements.LOCK_QUEUED, {"this_id": outgoing_id}).one_or_none()
         return None if row is None else outgoing_from_row(row)
 
     def find_stuck(self, channels: Sequence[str], owner: str, now: datetime) -> Sequence[Outgoing]:
@@ -278,7 +265,7 @@ class SqlOutboxStore:
             orphaned = and_(orphaned, ~self._alive(now), OUTBOX.c.sending_at <= now - _CALL_MAY_TAKE)
         rows = self._session.execute(
             OUTGOING.where(
-                _SENDING,
+                SENDING,
                 OUTBOX.c.channel.in_(channels),
                 or_(orphaned, OUTBOX.c.sending_at <= now - _STUCK_AFTER),
             )
@@ -291,14 +278,21 @@ class SqlOutboxStore:
         Raises:
             ConflictError: It is not queued any more, so nobody may make the call.
         """
-        hit = self._write(
-            and_(OUTBOX.c.id == outgoing_id, _QUEUED),
-            Delivery.SENDING,
-            sending_owner=owner,
-            sending_at=now,
-        )
-        if not hit:
+        row = self._session.execute(
+            statements.MARK_SENDING,
+            {
+                "this_id": outgoing_id,
+                "state": Delivery.SENDING.value,
+                "sending_owner": owner,
+                "sending_at": now,
+            },
+        ).one_or_none()
+        if row is None:
             raise ConflictError(f"outbox row {outgoing_id} is not queued")
+        if row.message_id is not None:
+            self._session.execute(
+                CHANGE_MESSAGE, {"this_id": row.message_id, "delivery": Delivery.SENDING.value}
+            )
 
     def mark_sent(self, outgoing: Outgoing, provider_id: str, now: datetime) -> None:
         """Records success: the message gets the next ``seq`` of its conversation (lock it first).
@@ -308,22 +302,21 @@ class SqlOutboxStore:
         """
         sent = change(
             self._session,
-            update(OUTBOX)
-            .where(OUTBOX.c.id == outgoing.id, OUTBOX.c.state != word(Delivery.SENT))
-            .values(state=Delivery.SENT.value, provider_id=provider_id, error="", ended_at=now),
+            statements.MARK_SENT,
+            {
+                "this_id": outgoing.id,
+                "state": Delivery.SENT.value,
+                "provider_id": provider_id,
+                "error": "",
+                "ended_at": now,
+            },
         )
         if not sent or outgoing.message_id is None:
             return
-        seq = self._session.execute(
-            update(CONVERSATIONS)
-            .where(CONVERSATIONS.c.id == outgoing.conversation_id)
-            .values(next_seq=CONVERSATIONS.c.next_seq + 1)
-            .returning(CONVERSATIONS.c.next_seq - 1)
-        ).scalar_one()
+        seq = self._session.execute(NEXT_SEQ, {"this_id": outgoing.conversation_id}).scalar_one()
         self._session.execute(
-            update(MESSAGES)
-            .where(MESSAGES.c.id == outgoing.message_id)
-            .values(seq=seq, delivery=Delivery.SENT.value, sent_at=now)
+            CHANGE_MESSAGE,
+            {"this_id": outgoing.message_id, "seq": seq, "delivery": Delivery.SENT.value, "sent_at": now},
         )
         asked = asked_survey_id(outgoing.dedupe_key)
         if asked is not None:
@@ -384,12 +377,8 @@ class SqlOutboxStore:
         return ended > 0
 
     def _add(self, **values: Any) -> int | None:
-        outgoing_id = self._session.execute(
-            insert_into(self._session, OUTBOX)
-            .values(**values)
-            .on_conflict_do_nothing(index_elements=["dedupe_key"])
-            .returning(OUTBOX.c.id)
-        ).scalar_one_or_none()
+        statement = statements.add(on_postgresql(self._session), "of_identity" in values)
+        outgoing_id = self._session.execute(statement, values).scalar_one_or_none()
         if outgoing_id is None:
             return None
         ring_after_commit(self._session, "outbox")
@@ -415,47 +404,18 @@ class SqlOutboxStore:
         taken_over: ColumnElement[bool] = false()
         if self._owner and on_postgresql(self._session):
             taken_over = and_(
-                _SENDING,
+                SENDING,
                 OUTBOX.c.sending_owner != self._owner,
                 self._alive(now),
                 OUTBOX.c.sending_at > lease_clock(self._session, now, ahead=-_STUCK_AFTER),
             )
-        return and_(OUTBOX.c.id == outgoing_id, or_(_QUEUED, _SENDING), ~taken_over)
+        return and_(OUTBOX.c.id == outgoing_id, or_(QUEUED, SENDING), ~taken_over)
 
     def _alive(self, now: datetime) -> ColumnElement[bool]:
         return exists().where(
             LEASES.c.owner == OUTBOX.c.sending_owner,
             LEASES.c.leased_until > lease_clock(self._session, now),
         )
-
-
-def _is_head() -> ColumnElement[bool]:
-    """An unsent row is the first of those in its lane.
-
-    Said with min(), which is one look into an index for each row. With NOT EXISTS PostgreSQL compares the
-    rows of a long lane each with each.
-    """
-    lane = OUTBOX.alias("lane")
-    first = select(func.min(lane.c.id)).where(
-        lane.c.lane == OUTBOX.c.lane,
-        lane.c.channel == OUTBOX.c.channel,
-        lane.c.state.in_([word(Delivery.QUEUED), word(Delivery.SENDING)]),
-    )
-    return OUTBOX.c.id == first.scalar_subquery()
-
-
-def _may_leave(now: datetime) -> ColumnElement[bool]:
-    """A queued row need not wait. No clock that steps back may make it wait for what it never had to."""
-    never_tried = and_(OUTBOX.c.attempts == 0, OUTBOX.c.sending_at.is_(None))
-    return or_(
-        OUTBOX.c.not_before <= now,
-        # It was stored by a clock that has stepped back since. Its wait, if it had any, is not begun anew.
-        and_(never_tried, OUTBOX.c.created_at > now),
-        and_(OUTBOX.c.demanded.is_(False), OUTBOX.c.not_before > now + _LONGEST_WAIT),
-        # Its last call lies ahead, so its wait was measured by another clock. Where there was none (NULL)
-        # this must say no: its negation is asked for as well.
-        func.coalesce(OUTBOX.c.sending_at > now + _CLOCKS_MAY_DIFFER, false()),
-    )
 
 
 def _with_button_ids(prompt: Prompt | None) -> Prompt | None:
