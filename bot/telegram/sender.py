@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol
 
 from aiogram import Bot
 from aiogram.methods import (
+    AnswerCallbackQuery,
     CopyMessage,
     EditMessageCaption,
     EditMessageText,
@@ -45,6 +47,10 @@ CHANNEL = "telegram"
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _TOKEN_PAUSE = timedelta(minutes=1)
 _REMEMBERED = 1000
+CHAT_NUMBER = (
+    "这个群的编号是 {chat}。要把它设为客服群，请写进 .env：HUIYIN_TELEGRAM_STAFF_CHAT={chat}，再重新启动。"
+)
+"""The answer to ``/chatid`` in a group that is not connected; {chat} is its number."""
 _UNCAPTIONED = {AttachmentKind.STICKER, AttachmentKind.LOCATION, AttachmentKind.CONTACT_CARD}
 _BY_FILE: dict[AttachmentKind, tuple[Callable[..., TelegramMethod[Any]], str]] = {
     AttachmentKind.PHOTO: (SendPhoto, "photo"),
@@ -88,10 +94,18 @@ class TelegramSender:
         self._calls = Calls(bot, pace)
         self._room = room
         self._done: OrderedDict[int, list[str]] = OrderedDict()
+        # What has nothing to do with a staff group, and must work without one.
+        self._own_rows: Mapping[tuple[Any, Any], Callable[[Outgoing], Awaitable[SendReceipt]]] = {
+            ("answer_tap", "heard"): self._end_waiting,
+            ("say", "chat_number"): self._tell_chat_number,
+        }
 
     async def send(self, outgoing: Outgoing, followers: Sequence[Outgoing] = ()) -> SendReceipt:
         """See ``Sender.send``."""
         try:
+            own = self._own_rows.get((outgoing.payload.get("do"), outgoing.payload.get("code")))
+            if own is not None:
+                return await own(outgoing)
             if "do" in outgoing.payload:
                 if self._room is None:
                     raise SendRefusedError("no staff group is connected")
@@ -101,6 +115,21 @@ class TelegramSender:
         except TokenRefusedError:
             self._pace.hold(None, _TOKEN_PAUSE)
             raise
+
+    async def _end_waiting(self, outgoing: Outgoing) -> SendReceipt:
+        """Ends the little clock on a customer's button; what the tap did is said by a line of its own."""
+        query = AnswerCallbackQuery(callback_query_id=str(outgoing.payload["query_id"]))
+        with suppress(SendRefusedError):
+            # Taps live 150 seconds; after that nobody looks at the button any more.
+            await self._calls.make(outgoing.recipient, query)
+        return SendReceipt()
+
+    async def _tell_chat_number(self, outgoing: Outgoing) -> SendReceipt:
+        text = CHAT_NUMBER.format(chat=outgoing.recipient)
+        said = await self._calls.make(
+            outgoing.recipient, SendMessage(chat_id=_chat_id(outgoing), text=text, parse_mode=None)
+        )
+        return SendReceipt(str(said.message_id))
 
     async def _to_customer(self, outgoing: Outgoing) -> str:
         if outgoing.edits_message_id is None:

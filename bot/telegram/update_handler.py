@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,15 +14,16 @@ from aiogram.enums import ChatType
 from aiogram.types import Chat, Message, Update
 
 from bot.telegram.customer_updates import Complete, CustomerUpdates, Linker
-from bot.telegram.raw_updates import HANDLED, open_update, type_of
+from bot.telegram.raw_updates import HANDLED, SOURCE, open_update, type_of
 from desk.errors import InvalidInputError
-from desk.ports import Transactions
+from desk.ports import Transactions, UnitOfWork
 from desk.service_desk import ServiceDesk
-from desk.values import InboxItem
+from desk.values import InboxItem, OutgoingKind
 
 _log = structlog.get_logger(__name__)
 
 _MOST_MOVES = 8
+_CHAT_NUMBER = re.compile(r"/chatid(@\w{1,64})?\s*", re.IGNORECASE)
 
 
 class RoomUpdates(Linker, Protocol):
@@ -54,6 +56,7 @@ class UpdateHandler:
         self._bot = bot
         self._desk = service_desk
         self._transactions = transactions
+        self._clock = clock
         self._staff_chat = staff_chat
         self._room = room
         # No states of aiogram's own: who is asked what is in the database.
@@ -78,6 +81,8 @@ class UpdateHandler:
         if chat is not None and chat.type != ChatType.PRIVATE:
             if self._room is not None and await self._is_staff_chat(update, chat.id):
                 await self._room.handle(update, item, complete)
+            elif _asks_for_number(update.message):
+                await self._tell_number(chat.id, item, complete)
             else:
                 await self._ignore("foreign_group", item, complete)
             return
@@ -88,6 +93,24 @@ class UpdateHandler:
     async def _ignore(self, kind: str, item: InboxItem, complete: Complete) -> None:
         _log.info("telegram_update_ignored", kind=kind, item_id=item.id)
         await self._transactions.write(complete)
+
+    async def _tell_number(self, chat_id: int, item: InboxItem, complete: Complete) -> None:
+        """Whoever connects the staff group needs its number, which Telegram's apps do not show."""
+        now = self._clock()
+
+        def work(unit: UnitOfWork) -> None:
+            unit.outbox.add_for_staff(
+                f"chat_number:{item.id}",
+                SOURCE,
+                f"room:{chat_id}",
+                str(chat_id),
+                {"do": "say", "code": "chat_number"},
+                now,
+                kind=OutgoingKind.NOTICE,
+            )
+            complete(unit)
+
+        await self._transactions.write(work)
 
     def _parse(self, raw: dict[str, Any]) -> Update:
         try:
@@ -108,6 +131,10 @@ class UpdateHandler:
             moved = await self._desk.find_bookmark(f"telegram:{self._bot.id}:moved:{staff_chat}")
             staff_chat = int(moved) if moved is not None else None
         return False
+
+
+def _asks_for_number(message: Message | None) -> bool:
+    return message is not None and _CHAT_NUMBER.fullmatch(message.text or "") is not None
 
 
 def _chat_of(update: Update) -> Chat | None:
