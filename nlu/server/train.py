@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -65,6 +66,15 @@ def _steps(finished: Callable[[], None]) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
+
+
+def _gather(data: list[Path], folder: Path) -> Path:
+    """Copies the examples of several places into `folder`, for Rasa takes one place only, and returns it."""
+    folder.mkdir()
+    files = [file for path in data for file in (sorted(path.rglob("*.yml")) if path.is_dir() else [path])]
+    for number, file in enumerate(files):
+        shutil.copyfile(file, folder / f"{number:04}-{file.name}")
+    return folder
 
 
 def trainable_components(config: Path) -> int:
@@ -119,7 +129,7 @@ def train(config: Path, domain: Path, data: list[Path], output: Path, report: Re
         os.environ["RASA_MAX_CACHE_SIZE"] = "0"
         made = train_nlu(
             str(config),
-            [str(path) for path in data],
+            str(_gather(data, Path(workshop) / "data")),
             workshop,
             fixed_model_name="model",
             domain=str(domain),
