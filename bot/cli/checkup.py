@@ -40,7 +40,12 @@ _PACKAGES = (
     "snownlp",
     "uvicorn",
 )
-_SECRETS = {"SHOP_SECRET": "shop_secret", "API_KEY": "api_key", "SESSION_SECRET": "session_secret"}
+_SECRETS = {
+    "SHOP_SECRET": "shop_secret",
+    "API_KEY": "api_key",
+    "SESSION_SECRET": "session_secret",
+    "TELEGRAM_SECRET": "telegram_secret",
+}
 
 
 def check_all(load: Callable[[], Settings], unknown: Callable[[], tuple[str, ...]]) -> Iterator[Finding]:
