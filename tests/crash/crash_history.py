@@ -12,6 +12,10 @@ UNCERTAIN = "outbox rows are uncertain"
 """What ``Records.unfinished`` calls them; on Telegram a death may be the reason."""
 
 
+LATER = "later"
+"""The state of a row that may not leave yet."""
+
+
 @dataclass(slots=True)
 class Said:
     """One message of a customer.

@@ -12,7 +12,7 @@ from typing import Any
 from crash_history import UNCERTAIN, CaseRecord, OrderRecord, Records
 from crash_shop import now
 from crash_telegram_records import read_telegram, session_of
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlmodel import Session
 
 from desk.case_opening import ALERT_TIMER
@@ -43,7 +43,7 @@ def unfinished(session: Session, by: datetime) -> dict[str, int]:
     """What still waits, or never will be done.
 
     Args:
-        by: Timers due by then should have fired.
+        by: Timers due by then should have fired, and messages that might leave by then have left.
     """
 
     def count(table: Any, *conditions: Any) -> int:
@@ -53,7 +53,7 @@ def unfinished(session: Session, by: datetime) -> dict[str, int]:
     return {
         "inbox items wait": count(INBOX, INBOX.c.state == "ready"),
         "lanes count work that is not there": count(LANES, LANES.c.pending > 0),
-        "outbox rows wait": count(OUTBOX, OUTBOX.c.state.in_(["queued", "sending"])),
+        "outbox rows wait": count(OUTBOX, _is_due(by)),
         "timers are due": count(TIMERS, *due),
         "inbox items are dead": count(INBOX, INBOX.c.state == "dead"),
         "inbox items failed at least once": count(INBOX, INBOX.c.attempts > 0),
@@ -82,7 +82,15 @@ def nothing_waits(session: Session) -> bool:
         TIMERS.c.state == "pending", TIMERS.c.due_at <= now() + _SOON, TIMERS.c.kind != ALERT_TIMER
     )
     waiting = [count for what, count in found.items() if "wait" in what or "are due" in what]
-    return not any(waiting) and not session.scalars(soon).one()
+    leaves_soon = select(func.count()).where(_is_due(now() + _SOON))
+    return not any(waiting) and not session.scalars(soon).one() and not session.scalars(leaves_soon).one()
+
+
+def _is_due(by: datetime) -> ColumnElement[bool]:
+    return or_(
+        OUTBOX.c.state == "sending",
+        and_(OUTBOX.c.state == "queued", OUTBOX.c.not_before <= by),
+    )
 
 
 def read_records(database: Path, by: datetime) -> Records:
@@ -109,7 +117,7 @@ def read_records(database: Path, by: datetime) -> Records:
                 "uncertain": counts.uncertain,
             },
             integrity=findings,
-            telegram=read_telegram(session),
+            telegram=read_telegram(session, by),
         )
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from crash_history import Line, OutgoingRecord, TelegramRecords
+from crash_history import LATER, Line, OutgoingRecord, TelegramRecords
 from sqlalchemy import func, select
 from sqlmodel import Session
 
@@ -21,8 +21,12 @@ def session_of(channel: str, external_id: str) -> str:
     return f"{TELEGRAM}:{external_id}" if channel == TELEGRAM else external_id
 
 
-def read_telegram(session: Session) -> TelegramRecords:
-    """Everything of Telegram that the checker wants to know."""
+def read_telegram(session: Session, by: datetime) -> TelegramRecords:
+    """Everything of Telegram that the checker wants to know.
+
+    Args:
+        by: What may not leave before this was not late.
+    """
     updates: defaultdict[str, list[str]] = defaultdict(list)
     for row in session.execute(select(INBOX).where(INBOX.c.source == TELEGRAM)):
         updates[row.source_key].append(row.state)
@@ -48,7 +52,7 @@ def read_telegram(session: Session) -> TelegramRecords:
         .where(OUTBOX.c.channel == TELEGRAM)
         .order_by(OUTBOX.c.id)
     )
-    return TelegramRecords(updates, lines, edits, [_outgoing(row) for row in session.execute(out)])
+    return TelegramRecords(updates, lines, edits, [_outgoing(row, by) for row in session.execute(out)])
 
 
 def was_worked(session: Session, external_id: str) -> bool:
@@ -57,12 +61,13 @@ def was_worked(session: Session, external_id: str) -> bool:
     return session.scalars(found).one() > 0
 
 
-def _outgoing(row: Any) -> OutgoingRecord:
+def _outgoing(row: Any, by: datetime) -> OutgoingRecord:
+    is_later = row.state == "queued" and row.not_before > by
     return OutgoingRecord(
         chat=int(row.recipient or 0),
         lane=row.lane,
         kind=row.kind,
-        state=row.state,
+        state=LATER if is_later else row.state,
         twice=row.maybe_duplicate,
         text=row.words or "",
         called_at=_seconds(row.sending_at),

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from crash_history import (
+    LATER,
     ChatHistory,
     History,
+    Line,
     OutgoingRecord,
     Records,
     Shown,
@@ -22,6 +24,7 @@ from talk_checks import of_answers, of_messages
 
 IN_DOUBT = 3.0
 """Seconds for which a send can be in doubt: from its call until it is recorded, on a busy machine."""
+_SOME_TIME = 10**9
 _CUSTOMERS = "conversation:"
 _CASE_NUMBER = re.compile(r"HY-\d+")
 
@@ -60,7 +63,9 @@ def _of_updates(seen: TelegramHistory, stored: TelegramRecords) -> Iterator[str]
 def _of_ends(seen: TelegramHistory, stored: TelegramRecords) -> Iterator[str]:
     """Nothing ends in doubt but a survey or a notice that a death cut short."""
     for row in stored.outgoing:
-        if row.state in {"queued", "sending", "dead", "unreachable"}:
+        # A card may be brought up to date when many changes have come together.
+        late = row.state == LATER and row.kind != "notice"
+        if late or row.state in {"queued", "sending", "dead", "unreachable"}:
             yield f"{row.kind} {row.text!r} ended {row.state} ({row.error})"
         elif row.state == "uncertain":
             if row.kind not in {"survey", "notice"} and not row.twice:
@@ -74,14 +79,14 @@ def _of_ends(seen: TelegramHistory, stored: TelegramRecords) -> Iterator[str]:
 def _of_chat(chat: ChatHistory, seen: TelegramHistory, stored: TelegramRecords) -> Iterator[str]:
     yield from chat.faults
     number = int(chat.session.partition(":")[2])
-    told = replace(chat, last=stored.lines.get(chat.session, []))
+    shown = seen.shown.get(number, [])
+    rows = [row for row in stored.outgoing if row.chat == number and row.lane.startswith(_CUSTOMERS)]
+    told = replace(chat, last=_lines(stored.lines.get(chat.session, []), rows, shown))
     yield from of_messages(told)
     yield from of_answers(told)
     expected_edits = Counter(seen.edits.get(chat.session, []))
     if (edits := Counter(stored.edits.get(chat.session, []))) != expected_edits:
         yield f"the edits {sorted(expected_edits)} are stored as {sorted(edits)}"
-    shown = seen.shown.get(number, [])
-    rows = [row for row in stored.outgoing if row.chat == number and row.lane.startswith(_CUSTOMERS)]
     yield from find_copies(shown, rows, seen.deaths)
     yield from _of_surveys(chat, shown, rows)
     answers = Counter({query: seen.notices.get(query, 0) for query in seen.taps.get(chat.session, [])})
@@ -90,6 +95,23 @@ def _of_chat(chat: ChatHistory, seen: TelegramHistory, stored: TelegramRecords) 
         in_doubt = f"tap:{query}" in doubtful
         if times > 1 + in_doubt or (times < 1 and not in_doubt):
             yield f"a tap was answered {times} times"
+
+
+def _lines(stored: Sequence[Line], rows: Sequence[OutgoingRecord], shown: Sequence[Shown]) -> list[Line]:
+    """What was said, with what arrived though nobody knows that it was sent.
+
+    A first try may arrive and its second be withheld, because a person has the word by then.
+    """
+    texts = {each.text for each in shown}
+    lines = [line for line in stored if line.author == "customer"]
+    told = [line for line in stored if line.author != "customer"]
+    for row in rows:
+        place = next((place for place, line in enumerate(told) if line.text == row.text), None)
+        if row.state == "sent" and place is not None:
+            lines.append(told.pop(place))
+        elif row.text in texts and (row.twice or row.state == "uncertain"):
+            lines.append(Line(_SOME_TIME, "bot", row.text))
+    return lines + told
 
 
 # --- Copies -------------------------------------------------------------------------------------------

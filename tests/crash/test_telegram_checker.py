@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from checker import find_faults
 from crash_history import (
+    LATER,
     UNCERTAIN,
     CaseRecord,
     ChatHistory,
@@ -357,3 +358,23 @@ def test_a_notice_in_doubt_is_no_fault_when_a_life_died_over_it() -> None:
     for times in (0, 1):
         seen_of(history).notices["q"] = times
         assert find_faults(history, records) == []
+
+
+def test_an_answer_that_arrived_and_was_then_withheld_is_an_answer() -> None:
+    history, records = whole()
+    rows = stored_of(records).outgoing
+    rows[4] = replace(rows[4], state="withheld", twice=True)
+    stored_of(records).lines[SESSION] = [
+        line for line in stored_of(records).lines[SESSION] if line.text != HANDED
+    ]
+    assert find_faults(history, records) == []
+    del seen_of(history).shown[ME][4]
+    assert find_faults(history, records), "nobody saw it"
+
+
+@pytest.mark.parametrize(("kind", "faults"), [("notice", 0), ("relay", 1)])
+def test_only_a_notice_may_still_have_to_wait(kind: str, faults: int) -> None:
+    history, records = whole()
+    late = OutgoingRecord(GROUP, "room:-100:1", kind, LATER, False)
+    stored_of(records).outgoing.append(late)
+    assert len(find_faults(history, records)) == faults
