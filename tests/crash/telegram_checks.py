@@ -109,7 +109,7 @@ def _lines(stored: Sequence[Line], rows: Sequence[OutgoingRecord], shown: Sequen
         place = next((place for place, line in enumerate(told) if line.text == row.text), None)
         if row.state == "sent" and place is not None:
             lines.append(told.pop(place))
-        elif row.text in texts and (row.twice or row.state == "uncertain"):
+        elif row.state != "sent" and row.text in texts and (row.twice or row.state == "uncertain"):
             lines.append(Line(_SOME_TIME, "bot", row.text))
     return lines + told
 
