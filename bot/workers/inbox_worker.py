@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -29,7 +30,11 @@ def wait_after(attempts: int) -> timedelta:
 
 
 class InboxWorker:
-    """Claims lanes and works their items in order."""
+    """Claims lanes and works their items in order.
+
+    Several loops may run on one worker. One of them watches for lanes; when it has found one it works it and
+    the next one watches, so that a message wakes one loop and not all of them.
+    """
 
     def __init__(
         self,
@@ -45,16 +50,18 @@ class InboxWorker:
         self._owner = owner
         self._clock = clock
         self._abandoned: list[Claim] = []
+        self._watching = asyncio.Lock()
 
     async def run(self, is_stopping: Callable[[], bool]) -> None:
         """Works until told to stop; what is in hand is finished first."""
         while not is_stopping():
             try:
-                found = await self.work_one_lane(is_stopping)
+                async with self._watching:
+                    claimed = await self._watch(is_stopping)
+                if claimed is not None:
+                    await self._work_lane(*claimed, is_stopping)
             except StorageUnavailableError as error:
                 _log.warning("inbox_storage_unavailable", reason=str(error).replace(" ", "_"))
-                found = False
-            if not found:
                 await self._wakeups.wait("inbox", LOOK_AGAIN)
 
     async def work_one_lane(self, is_stopping: Callable[[], bool] = lambda: False) -> bool:
@@ -62,7 +69,19 @@ class InboxWorker:
         claimed = await self._claim()
         if claimed is None:
             return False
-        claim, item = claimed
+        await self._work_lane(*claimed, is_stopping)
+        return True
+
+    async def _watch(self, is_stopping: Callable[[], bool]) -> tuple[Claim, InboxItem | None] | None:
+        """Waits until there is a lane to work and claims it; None when told to stop."""
+        while not is_stopping():
+            claimed = await self._claim()
+            if claimed is not None:
+                return claimed
+            await self._wakeups.wait("inbox", LOOK_AGAIN)
+        return None
+
+    async def _work_lane(self, claim: Claim, item: InboxItem | None, is_stopping: Callable[[], bool]) -> None:
         left = MOST_ITEMS_PER_LEASE
         while item is not None:
             left -= 1
@@ -71,12 +90,11 @@ class InboxWorker:
                 item = await self._work(claim, item, give_back=give_back)
             except LeaseLostError:
                 _log.warning("lane_lease_lost", lane=claim.lane)
-                return True
+                return
             except StorageUnavailableError:
                 # Given back once storage is there again, or the customer would wait for the lease to end.
                 self._abandoned.append(claim)
                 raise
-        return True
 
     async def _claim(self) -> tuple[Claim, InboxItem | None] | None:
         now = self._clock()

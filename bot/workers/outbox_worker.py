@@ -144,6 +144,9 @@ class OutboxWorker:
 
     async def _look(self) -> _Found:
         if self._sender.capabilities.stores_in_database:
+            # The bell rings for other channels too, and a look costs no commit.
+            if not await self._transactions.read(self._find_stored):
+                return _Found()
             return _Found(await self._transactions.write(self._send_stored, shared=True))
         for ended in list(self._unsettled.values()):
             await self._settle(ended)
@@ -152,6 +155,9 @@ class OutboxWorker:
         return await self._pick()
 
     # --- Channels that read from our database ----------------------------------------------------------
+
+    def _find_stored(self, unit: UnitOfWork) -> Sequence[Outgoing]:
+        return unit.outbox.find_due([self._sender.channel], 1, self._clock())
 
     def _send_stored(self, unit: UnitOfWork) -> int:
         now = self._clock()
