@@ -48,7 +48,7 @@ test: setup-dev check ## Check the code and run every test 全部检查和测试
 test-fast: setup-dev ## Tests without the browser and the crashes 快速测试
 	@$(TESTED) -q -n 2 --dist loadfile -m "not crash and not browser"
 
-test-crash: setup-dev ## Kill the server at 200 random moments and at every commit 崩溃测试
+test-crash: setup-dev ## Kill the server 200 times, 50 each way under Telegram, and at every commit 崩溃测试
 	@HUIYIN_TEST_KILLS=$${HUIYIN_TEST_KILLS:-200} HUIYIN_TEST_CRASH=full $(TESTED) -m crash --timeout=1800
 
 test-pace: setup-dev ## Send 10,000 messages at full pace (7 minutes) 发送速度测试
