@@ -27,6 +27,7 @@ from crash_telegram_scripts import (
 pytestmark = pytest.mark.crash
 
 KILLS = max(1, kills(40) // 4)
+"""In each mode; the web chat has the whole number."""
 SHUFFLED_KILLS = max(1, KILLS // 5)
 CROWD = [chat_in_telegram] * 6 + [partial(buy, prefix=f"T{number}") for number in range(4)]
 SHORT, SURVEY, STAFF_GROUP, EDITED = "asks", "is_asked", "is_helped_in_the_group", "asks_twice_and_edits"
@@ -39,14 +40,14 @@ STORIES: dict[str, Callable[[TelegramWorld], Awaitable[None]]] = {
 
 
 async def play_telegram_load(
-    running: Launcher, folder: Path, mode: str, kills: int, *, in_order: bool = True
+    running: Launcher, folder: Path, mode: str, times: int, *, in_order: bool = True
 ) -> list[str]:
     """Has everybody write, order and answer in Telegram while lives are killed; returns the faults."""
-    print(f"HUIYIN_TEST_SEED={SEED} HUIYIN_TEST_KILLS={KILLS} plays this again")
+    print(f"HUIYIN_TEST_SEED={SEED} HUIYIN_TEST_KILLS={kills(40)} plays this again")
     async with telegram(None if in_order else SEED) as api:
         place = Place(folder, SURVEY_REMINDER="2s", **telegram_settings(api, mode))
         world = TelegramWorld(place, api, Random(SEED), in_order)
-        faults = await play_load(running, place, kills, SEED, world, CROWD)
+        faults = await play_load(running, place, times, SEED, world, CROWD)
         deliveries = len(world.seen.updates), sum(len(each) for each in world.seen.shown.values())
         print(f"{mode}: {deliveries[0]} updates, {deliveries[1]} messages of the bot")
         return faults
