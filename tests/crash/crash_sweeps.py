@@ -12,7 +12,7 @@ from crash_lives import Launcher, launcher
 
 SEED = int(os.environ.get("HUIYIN_TEST_SEED", random.randrange(10**6)))
 FULL = os.environ.get("HUIYIN_TEST_CRASH") == "full"
-AT_ONCE = 3
+AT_ONCE = 5
 """Stories side by side: most of a story's time is waiting."""
 MOST_COMMITS = 150
 FEWEST_DEATHS = 10
