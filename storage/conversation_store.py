@@ -15,7 +15,6 @@ from desk.values import Attachment, Author, Conversation, Delivery, Message, Opt
 from storage.message_statements import (
     CHANGE_CONVERSATION,
     CHANGE_MESSAGE,
-    CONVERSATION,
     CONVERSATION_BY_ID,
     CONVERSATION_OF_IDENTITY,
     COUNT_MESSAGE,
@@ -43,7 +42,7 @@ from storage.statements import (
     on_postgresql,
     ring_after_commit,
 )
-from storage.tables.people import BUTTONS, CONVERSATIONS, IDENTITIES, MESSAGES, SPEAKER_CHANGES
+from storage.tables.people import BUTTONS, CONVERSATIONS, MESSAGES, SPEAKER_CHANGES
 from storage.tables.work import OUTBOX
 
 _BUTTON_ID = re.compile(r"[A-Za-z0-9_-]{22}")
