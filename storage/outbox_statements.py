@@ -56,6 +56,15 @@ DUE_UNLESS_HELD = DUE.where(OUTBOX.c.recipient.not_in(bindparam("held", expandin
 NEXT_DUE_AT = select(func.min(OUTBOX.c.not_before, type_=OUTBOX.c.not_before.type)).where(
     QUEUED, OUTBOX.c.channel == bindparam("on_channel"), _IS_HEAD
 )
+HURRY = update(OUTBOX).where(
+    OUTBOX.c.lane == bindparam("in_lane"),
+    OUTBOX.c.channel == bindparam("on_channel"),
+    # Said so that the index of unsent rows fits.
+    OUTBOX.c.state.in_([word(Delivery.QUEUED), word(Delivery.SENDING)]),
+    QUEUED,
+    OUTBOX.c.rank > bindparam("behind"),
+)
+"""What waits in a lane, and would leave later than something that waits behind it."""
 LOCK_QUEUED = OUTGOING.where(OUTBOX.c.id == bindparam("this_id"), QUEUED).with_for_update(of=OUTBOX)
 MARK_SENDING = (
     update(OUTBOX).where(OUTBOX.c.id == bindparam("this_id"), QUEUED).returning(OUTBOX.c.message_id)

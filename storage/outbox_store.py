@@ -88,6 +88,8 @@ class SqlOutboxStore:
         if self._session.execute(statements.KNOWN, {"under_key": dedupe_key}).one_or_none() is not None:
             return None
         prompt = _with_button_ids(reply.prompt)
+        rank = SendRank.BROADCAST if reply.kind is OutgoingKind.SURVEY else SendRank.FIRST
+        lane = f"conversation:{conversation.id}"
         by_staff = staff is not None and reply.author is Author.STAFF
         row = self._session.execute(
             statements.ADD_MESSAGE,
@@ -113,12 +115,12 @@ class SqlOutboxStore:
             dedupe_key=dedupe_key,
             kind=reply.kind.value,
             channel=conversation.channel,
-            lane=f"conversation:{conversation.id}",
+            lane=lane,
             conversation_id=conversation.id,
             message_id=message.id,
             of_identity=conversation.identity_id,
             speakers=sorted(speaker.value for speaker in reply.speakers),
-            rank=(SendRank.BROADCAST if reply.kind is OutgoingKind.SURVEY else SendRank.FIRST).value,
+            rank=rank.value,
             not_before=now,
             created_at=now,
         )
@@ -126,6 +128,17 @@ class SqlOutboxStore:
             # Another transaction stored this key between our look and our insert.
             self._session.execute(delete(MESSAGES).where(MESSAGES.c.id == message.id))
             return None
+        if rank is SendRank.FIRST:
+            # A survey that waits for its turn in a broadcast would keep this waiting as well.
+            self._session.execute(
+                statements.HURRY,
+                {
+                    "in_lane": lane,
+                    "on_channel": conversation.channel,
+                    "behind": rank.value,
+                    "rank": rank.value,
+                },
+            )
         if prompt is not None and prompt.options:
             self._session.execute(
                 insert(BUTTONS),

@@ -156,10 +156,10 @@ class SendRank(IntEnum):
     """A case that still waits, told to staff again."""
     RELAYED = 2
     """Lines of a talk, shown to staff."""
-    BROADCAST = 3
+    UPDATE = 3
+    """What is shown already, brought up to date. Staff look at it, so it does not wait for a broadcast."""
+    BROADCAST = 4
     """Surveys and whatever else nobody waits for."""
-    UPDATE = 4
-    """What is shown already, brought up to date."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def test_replies_leave_before_what_is_relayed_and_surveys_after_it(database: Bac
     show(database, "repeat", rank=SendRank.REPEAT, kind=OutgoingKind.ALERT, lane="room:-100:3")
     say(database, talk(database, "2"), "您好")
     show(database, "card", rank=SendRank.FIRST, kind=OutgoingKind.ALERT)
-    assert due(database) == ["key of 您好", "card", "repeat", "relayed", "key of 满意吗", "update"]
+    assert due(database) == ["key of 您好", "card", "repeat", "relayed", "update", "key of 满意吗"]
     assert due(database, limit=2) == ["key of 您好", "card"]
     assert head(database).rank is SendRank.FIRST
 
@@ -99,6 +99,17 @@ def test_within_a_lane_nothing_overtakes_whatever_its_rank(database: Backend) ->
     show(database, "card", rank=SendRank.FIRST)
     show(database, "relayed elsewhere", lane="room:-100:2")
     assert due(database) == ["relayed elsewhere", "update"]
+
+
+def test_a_reply_lends_its_rank_to_the_survey_that_it_waits_behind(database: Backend) -> None:
+    asked, wrote = talk(database, "1"), talk(database, "2")
+    say(database, asked, "满意吗", kind=OutgoingKind.SURVEY)
+    say(database, wrote, "满意吗？", kind=OutgoingKind.SURVEY)
+    show(database, "relayed", lane="room:-100:2")
+    say(database, wrote, "您好")
+    assert due(database) == ["key of 满意吗？", "relayed", "key of 满意吗"]
+    call(database, head(database).id)
+    assert due(database) == ["relayed", "key of 满意吗"], "still one after the other"
 
 
 def test_nothing_leaves_for_a_recipient_that_is_held(database: Backend) -> None:
