@@ -30,6 +30,8 @@ FIGURES: Mapping[str, str] = {
 """What ``RasaClient.figures`` holds, each with its meaning."""
 
 _FAILURE_OF_STATUS = {401: Failure.UNAUTHORISED, 403: Failure.UNAUTHORISED, 409: Failure.UNLOADED}
+# With less time left nobody is asked: Rasa would work on what is no longer waited for.
+_LEAST_SECONDS = 0.05
 # None of these says that Rasa is ill.
 _NOT_ITS_FAULT = (Failure.BUSY, Failure.RESTING, Failure.CLOSED)
 
@@ -156,10 +158,12 @@ class RasaClient:
         try:
             # Asked anew: while this one waited, those before it may have found Rasa ill.
             breaker, now = self._breaker, asyncio.get_running_loop().time
+            began = now()
+            if deadline - began < _LEAST_SECONDS:
+                return Failure.BUSY if breaker.allows() else Failure.RESTING
             turn = breaker.enter()
             if turn is None:
                 return Failure.RESTING
-            began = now()
             answer: Parsed | Failure = Failure.LATE
             try:
                 answer = await self._ask(text, deadline)

@@ -367,7 +367,7 @@ def test_200_at_once_and_a_slow_rasa() -> None:
         by_rasa = sum(understanding.source == "rasa" for understanding in found)
         assert 10 <= by_rasa <= 30
         assert all(understanding.matches[0].entry == SHIPPING for understanding in found)
-        assert shop.rasa.most_at_once <= 3, "two, and one that was given up and not yet noticed there"
+        assert shop.rasa.most_at_once <= 4, "two, and two that were given up a moment ago"
         assert len(shop.rasa.asked) < 40, "what cannot be had in time is not asked for"
         assert shop.failures() == {"busy": 200 - by_rasa}
         assert shop.client.figures()["rasa_breaker"] == 0, "a busy Rasa is not an ill one"
