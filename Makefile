@@ -20,6 +20,14 @@ COMPILE := pip compile -q --universal --generate-hashes --no-header
 SHELL_SETTINGS := $(filter-out HUIYIN_TEST_%,$(filter HUIYIN_%,$(.VARIABLES)))
 TESTED := env $(addprefix -u ,$(SHELL_SETTINGS)) $(PY) -m pytest
 
+# Understanding has an environment of its own, for Rasa needs Python 3.10.
+NLU_VENV := nlu/server/.venv
+NLU_PY := $(NLU_VENV)/bin/python
+NLU_LOCK := nlu/server/requirements.lock
+MODEL ?= var/models/understanding.tar.gz
+DATA ?= ../shared/data
+
+.PHONY: nlu-setup nlu-train nlu-test
 .PHONY: help setup setup-dev run demo doctor test test-fast test-crash test-pace screenshots check bench lock clean
 
 help: ## Show this list 显示本列表
@@ -66,6 +74,15 @@ check: setup-dev ## Lint, format, types and imports 静态检查
 bench: setup-dev ## Run what is in benchmarks/ 性能测试
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(PY) "$$file"; done
 
+nlu-setup: | $(filter var/%,$(UV)) ## Make or refresh the environment of Rasa 准备语义理解环境
+	@$(NLU_SYNC)
+
+nlu-train: nlu-setup ## Train the understanding into MODEL 训练语义理解模型
+	@exec $(NLU_PY) -m nlu.server.train --output "$(MODEL)"
+
+nlu-test: nlu-setup ## Measure the understanding, with the turns in DATA if any 评测语义理解
+	@exec $(NLU_PY) -m nlu.server.evaluate --data "$(DATA)" --report var/understanding-report.json
+
 lock: | $(filter var/%,$(UV)) ## Resolve the newest versions into the hashed locks 更新锁定文件
 	@$(UV) $(COMPILE) --upgrade --python-version 3.11 -o requirements.lock pyproject.toml
 	@$(UV) $(COMPILE) --upgrade --python-version 3.11 --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
@@ -91,6 +108,24 @@ if ! cmp -s $$lock $(VENV)/$$lock; then \
 		'exec "$$here/python" -P -c "$$run" "$$@"' > $(BIN)/huiyin; \
 	chmod +x $(BIN)/huiyin; \
 	cp $$lock $(VENV)/$$lock; \
+fi
+endef
+
+# The same for Rasa. A Python 3.10 of pyenv is used where there is one, else the one that uv finds or fetches.
+define NLU_SYNC
+if [ ! -x $(NLU_PY) ] || ! $(NLU_PY) -c '' 2>/dev/null; then \
+	found=$$(pyenv prefix 3.10 2>/dev/null || "$${PYENV_ROOT:-$$HOME/.pyenv}/bin/pyenv" prefix 3.10 2>/dev/null); \
+	if [ -n "$$found" ]; then wanted="$$found/bin/python3.10"; else wanted=3.10; fi; \
+	$(UV) venv -q --no-project --clear --python "$$wanted" $(NLU_VENV) || { \
+		echo "没有可用的 Python 3.10，语义理解无法启动：请联网后重试（uv 会自动下载），或先执行 pyenv install 3.10。" >&2; \
+		echo "Understanding needs a Python 3.10 and none could be had: try again with network access (uv fetches one)," >&2; \
+		echo "or install one, for example with: pyenv install 3.10" >&2; exit 3; }; \
+fi; \
+if ! cmp -s $(NLU_LOCK) $(NLU_VENV)/requirements.lock; then \
+	echo "Making the environment of Rasa from $(NLU_LOCK) … 正在准备语义理解环境"; \
+	rm -f $(NLU_VENV)/requirements.lock; \
+	$(UV) pip sync -q --python $(NLU_PY) --require-hashes --compile-bytecode $(NLU_LOCK) || exit 1; \
+	cp $(NLU_LOCK) $(NLU_VENV)/requirements.lock; \
 fi
 endef
 

@@ -102,11 +102,11 @@ def train(config: Path, domain: Path, data: list[Path], output: Path, report: Re
     Raises:
         RuntimeError: Rasa made no model.
     """
-    import numpy
+    import numpy as np
     from rasa.model_training import train_nlu
 
     random.seed(SEED)
-    numpy.random.seed(SEED)
+    np.random.seed(SEED)
     # Reading the data and packing the model are steps as well.
     total = trainable_components(config) + 2
     done = 1
@@ -166,8 +166,8 @@ def main() -> int:
             arguments.output.absolute(),
             report,
         )
-    except Exception as error:  # noqa: BLE001 - a boundary: the parent reads lines, not a traceback.
-        # The kind only: the words of an error may quote the training data.
+    except Exception as error:
+        # A boundary: the parent reads lines. They name the kind only, for the words may quote the training data.
         print(json.dumps({"stage": "failed", "error": type(error).__name__}), file=stdout, flush=True)
         logging.getLogger(__name__).exception("Training failed.")
         return 1

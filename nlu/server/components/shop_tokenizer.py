@@ -73,8 +73,8 @@ class ShopTokenizer(Tokenizer):
 
     @staticmethod
     def required_packages() -> list[str]:
-        """Returns what must be importable."""
-        return ["jieba", "opencc"]
+        """Returns what Rasa checks for, as a module and as a distribution: names that are both."""
+        return ["jieba"]
 
     @staticmethod
     def get_default_config() -> dict[str, Any]:
@@ -128,8 +128,14 @@ class ShopTokenizer(Tokenizer):
         return self._resource
 
     def tokenize(self, message: Message, attribute: str) -> list[Token]:
-        """Returns the tokens of the message; at least one, for without features no classifier can answer."""
+        """Returns the tokens of the message: at least one, unless it is blank.
+
+        A blank text stays without tokens, which Rasa answers with an error. With an empty token it would be
+        answered with whatever intent the classifier leans to when it knows nothing.
+        """
         text = message.get(attribute)
+        if not text.strip():
+            return []
         folded = fold(text)
         tokens: list[Token] = []
         done = 0
