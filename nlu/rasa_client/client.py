@@ -219,7 +219,7 @@ class RasaClient:
             breaker.fail(turn)
             if breaker.state is BreakerState.OPEN and before is not BreakerState.OPEN:
                 reason = str(answer) if isinstance(answer, Failure) else "slow"
-                _log.warning("rasa_left_alone", reason=reason, seconds=breaker.pause)
+                _log.warning("rasa_left_alone", reason=reason, pause_seconds=breaker.pause)
 
     def _new_breaker(self) -> Breaker:
         limits = self._limits
