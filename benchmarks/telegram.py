@@ -1,6 +1,6 @@
 """Measures the bot in Telegram: replies a second, and the time from a customer's message to its reply.
 
-    .venv/bin/python benchmarks/telegram.py [--rounds 3] [--messages 600] [--seconds 24] [--mode polling|webhook]
+    .venv/bin/python benchmarks/telegram.py [--rounds 3] [--messages 300] [--seconds 20] [--mode polling|webhook]
 
 This process is the stand-in Bot API of the tests (``tests/telegram_api``) and its customers. ``huiyin serve``
 runs as a process of its own with SQLite in a temporary folder and its FAQ search. Beside it stands a bare
@@ -42,7 +42,7 @@ TOKEN = "7000000001:AAF-of-nobody-but-this-stand-in-bench"
 MODES = ("polling", "webhook")
 CROWD = 60
 """Customers whose messages lie there at once."""
-ECHO_TIMES = 5
+ECHO_TIMES = 4
 """So many times more messages for the echo bot, which would be done too soon."""
 PER_SECOND = 25
 TAKING_TURNS = 75
@@ -344,8 +344,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--messages", type=int, default=600)
-    parser.add_argument("--seconds", type=float, default=24.0)
+    parser.add_argument("--messages", type=int, default=300)
+    parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--mode", choices=MODES)
     parser.add_argument("--serve-free", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
