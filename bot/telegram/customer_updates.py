@@ -61,6 +61,8 @@ class CustomerUpdates:
     Args:
         linker: None where no staff group is connected.
         find_username: The bot's own name, once Telegram has told it.
+        bot_id: Whose chats these are. Numbers of messages begin anew with another bot, so they are no ids
+            without it: a customer's words must not be taken for what they told the bot before this one.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class CustomerUpdates:
         linker: Linker | None,
         find_username: Callable[[], str | None],
         clock: Callable[[], datetime],
+        bot_id: int,
     ) -> None:
+        self._bot_id = bot_id
         self._desk = service_desk
         self._transactions = transactions
         self._linker = linker
@@ -156,7 +160,7 @@ class CustomerUpdates:
         await self._desk.take_message(
             Incoming(
                 who=_user(writer),
-                external_id=f"{_number(message.chat.id)}:{_number(message.message_id)}",
+                external_id=f"{self._bot_id}:{_number(message.chat.id)}:{_number(message.message_id)}",
                 text=text,
                 received_at=item.received_at,
                 revision=revision,

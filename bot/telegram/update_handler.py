@@ -61,7 +61,7 @@ class UpdateHandler:
         self._room = room
         # No states of aiogram's own: who is asked what is in the database.
         self._dispatcher = Dispatcher(disable_fsm=True)
-        customers = CustomerUpdates(service_desk, transactions, room, find_username, clock)
+        customers = CustomerUpdates(service_desk, transactions, room, find_username, clock, bot.id)
         self._dispatcher.include_router(customers.router())
 
     async def __call__(self, item: InboxItem, complete: Complete) -> None:

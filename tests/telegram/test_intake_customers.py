@@ -14,7 +14,12 @@ from shop import Shop
 
 from bot.logs import configure_logs
 from bot.settings import LogFormat, LogLevel
+from bot.telegram.raw_updates import SOURCE, read_update
+from bot.telegram.session import make_bot
+from bot.telegram.update_handler import UpdateHandler
+from bot.workers.inbox_worker import InboxWorker
 from desk import wording
+from desk.intake import RawInput
 from desk.ports import UnitOfWork
 from desk.values import AttachmentKind, Author, Outgoing, SendRank
 
@@ -497,5 +502,42 @@ def test_one_update_that_is_none_of_telegrams_does_not_keep_the_next_one_waiting
         telegram.shop.clock.turn(timedelta(hours=1))
         await telegram.settle()
         assert len(await telegram.dead()) == 1
+
+    play(tmp_path, story)
+
+
+def test_what_customers_tell_another_bot_is_not_taken_for_what_they_told_the_one_before(
+    tmp_path: Path,
+) -> None:
+    """Each bot counts the messages of its chats by itself."""
+
+    async def story(there: TelegramShop) -> None:
+        def told(words: str, update_id: int) -> RawInput:
+            message = {
+                "message_id": 7,
+                "date": 1795000000,
+                "chat": {"id": 5, "type": "private"},
+                "from": {"id": 5, "is_bot": False, "first_name": "小明"},
+                "text": words,
+            }
+            return read_update(json.dumps({"update_id": update_id, "message": message}).encode()).stored
+
+        installation = there.shop.installation
+        await there.shop.desk.accept_batch([told("对旧的说", 10)])
+        await there.settle()
+        other = make_bot("987654:BBFWqK1lMnOpQrStUvWxYz0123456789abc", there.api.url)
+        handler = UpdateHandler(other, there.shop.desk, installation.database, there.shop.clock)
+        worker = InboxWorker(
+            installation.database,
+            installation.wakeups,
+            {SOURCE: handler},
+            installation.owner,
+            there.shop.clock,
+        )
+        await there.shop.desk.accept_batch([told("对新的说", 11), told("对新的说", 12)])
+        while await worker.work_one_lane():
+            pass
+        await other.session.close()
+        assert await there.said(5) == ["对旧的说", "对新的说"]
 
     play(tmp_path, story)

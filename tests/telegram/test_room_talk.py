@@ -265,3 +265,18 @@ def test_a_lead_may_act_on_a_colleagues_case_and_an_agent_may_not(tmp_path: Path
         assert ming.sees(by_bot=True)[-1].text == "我是组长"
 
     play(tmp_path, story)
+
+
+def test_a_note_below_a_picture_stays_among_staff(tmp_path: Path) -> None:
+    async def story(there: GroupShop) -> None:
+        _, li = await there.staff()
+        ming = await there.customer()
+        before = len(ming.sees())
+        line = there.voice(li, there.card()).sends_photo("备注：这位客户常来")
+        await there.settle()
+        assert len(ming.sees()) == before
+        assert there.reactions(line) == ["👍"]
+        case = await there.case()
+        assert await there.shop.run(lambda unit: unit.cases.count_notes(case.id)) == 1
+
+    play(tmp_path, story)

@@ -64,7 +64,9 @@ class StaffLines:
         if writer is None or (writer.is_bot and writer.id != _ANONYMOUS):
             await self._acting.transactions.write(complete)
             return
-        command = commands.read(words_of(message), self._find_username()) if message.text else None
+        # Below a picture as well: a note that is a caption is still none of the customer's business.
+        words = message.text or message.caption
+        command = commands.read(words_of(message), self._find_username()) if words else None
         if command is not None and command.name == commands.LINK and writer.id != _ANONYMOUS:
             await self.link(message, command.rest, complete, privately=False)
             return
@@ -102,7 +104,7 @@ class StaffLines:
         async def deed(finish: Complete) -> None:
             try:
                 await self._staff_desk.correct_reply(
-                    case.number, staff, _client_msg_id(message), words_of(message), revision, finish
+                    case.number, staff, self._client_msg_id(message), words_of(message), revision, finish
                 )
             except NotFoundError:
                 # Said when the account was linked to somebody else; nobody's line to correct any more.
@@ -154,7 +156,7 @@ class StaffLines:
             # The parts of an album are refused once.
             await self._acting.tell(lambda rows: self._teller(message, where)(rows, "no_open_case"), complete)
             return
-        client_msg_id = _client_msg_id(message)
+        client_msg_id = self._client_msg_id(message)
 
         def done(rows: RoomRows) -> None:
             # Found by its key, since a transaction that runs again has made it anew.
@@ -284,7 +286,8 @@ class StaffLines:
         if thread is not None:
             conversation_id = unit.staff_rooms.find_conversation_id(room, str(thread))
         if conversation_id is None and lines:
-            conversation_id = lines[0].conversation_id
+            # The newest: a number may have been another line's before, as told by another bot.
+            conversation_id = lines[-1].conversation_id
         case = None
         if conversation_id is not None:
             case = unit.cases.find_open(conversation_id) or unit.cases.find_newest(conversation_id)
@@ -298,6 +301,10 @@ class StaffLines:
             unit.cases.get(asked.case_id) if asked is not None and asked.case_id is not None else None,
             next((line for line in own if line.kind is RoomLineKind.SAID), None),
         )
+
+    def _client_msg_id(self, message: Message) -> str:
+        # In a small group each bot counts the messages by itself.
+        return f"{TYPED_IN_GROUP}{self._acting.place.bot_id}:{message.chat.id}:{message.message_id}"
 
     async def _case_of(self, line: RoomLine) -> Case:
         def read(unit: UnitOfWork) -> Case:
@@ -337,7 +344,3 @@ class StaffLines:
 
 def _thread(message: Message) -> int | None:
     return message.message_thread_id if message.is_topic_message else None
-
-
-def _client_msg_id(message: Message) -> str:
-    return f"{TYPED_IN_GROUP}{message.chat.id}:{message.message_id}"
