@@ -99,17 +99,16 @@ _WORDS: tuple[tuple[type[SendRefusedError], tuple[str, ...]], ...] = (
         + ("entity_bounds_invalid", "incorrect offset", "incorrect length", "button_user_invalid"),
     ),
 )
-_GONE = (
-    "chat not found",
+_USER_GONE = (
     "user not found",
     "user is deactivated",
     "bot was blocked",
-    "peer_id_invalid",
     "user_is_blocked",
     "input_user_deactivated",
     "bot can't initiate conversation",
     "user_id_invalid",
 )
+_GONE = ("chat not found", "peer_id_invalid", *_USER_GONE)
 
 
 @contextmanager
@@ -145,6 +144,12 @@ def translated(error: AiogramError | OSError) -> SendError:
     if isinstance(error, ClientDecodeError):
         return OutcomeUnknownError("an answer that cannot be read")
     return OutcomeUnknownError(type(error).__name__)
+
+
+def is_about_user(error: SendError) -> bool:
+    """Whether a refusal can only be about a private chat; of a copy others may be about where it comes from."""
+    words = str(error).lower()
+    return any(sign in words for sign in _USER_GONE)
 
 
 def _of_network(error: TelegramNetworkError) -> SendError:

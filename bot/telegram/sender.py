@@ -28,18 +28,20 @@ from aiogram.methods import (
 from aiogram.types import LinkPreviewOptions
 
 from bot.telegram.api_errors import (
+    MovedError,
     NothingToCopyError,
     NothingToEditError,
     NotModifiedError,
     OtherContentError,
     TokenRefusedError,
     errors_translated,
+    is_about_user,
 )
 from bot.telegram.calls import Calls
 from bot.telegram.keyboards import buttons, with_hint
 from bot.telegram.texts import LONGEST_CAPTION, LONGEST_TEXT, split_text, units
 from desk import wording
-from desk.errors import SendRefusedError
+from desk.errors import SendRefusedError, UnreachableError
 from desk.ports import Pace, SendReceipt
 from desk.values import Attachment, AttachmentKind, ChannelCapabilities, Outgoing
 
@@ -195,10 +197,13 @@ class TelegramSender:
     async def _make(self, outgoing: Outgoing, step: Step) -> Any:
         try:
             return await self._calls.make(outgoing.recipient, step)
-        except NothingToCopyError:
+        except (NothingToCopyError, UnreachableError, MovedError) as error:
             anew = _without_source(outgoing, step)
-            if anew is None:
+            if not isinstance(step, CopyMessage) or is_about_user(error):
                 raise
+            if anew is None:
+                # It may be the place of the copy that cannot be reached; no customer is blamed for that.
+                raise NothingToCopyError(str(error)) from error
         await self._calls.another(outgoing.recipient)
         return await self._calls.make(outgoing.recipient, anew)
 

@@ -60,14 +60,16 @@ def settle_failed(
     unit: UnitOfWork, service_desk: ServiceDesk, outgoing: Outgoing, error: Exception, now: datetime
 ) -> None:
     """Puts a message that did not, or perhaps did, leave back into the queue, or ends it."""
-    name, is_old = type(error).__name__, now - outgoing.created_at >= GIVE_UP_AFTER
+    name = type(error).__name__
+    # What staff must know is told however long it takes; a case that is over by then needs no card any more.
+    gives_up = now - outgoing.created_at >= GIVE_UP_AFTER and outgoing.kind is not OutgoingKind.ALERT
     again = None
     if isinstance(error, NotSentError):
-        if not is_old:
+        if not gives_up:
             again = error.retry_after or wait_after(outgoing.attempts + 1)
         ending = Delivery.DEAD, name
     elif isinstance(error, UnreachableError):
-        if outgoing.kind is OutgoingKind.ALERT and not is_old:
+        if outgoing.kind is OutgoingKind.ALERT:
             # The staff's room, not a customer: somebody may let us in again.
             again = _ROOM_CLOSED_PAUSE
         ending = Delivery.UNREACHABLE, str(error)

@@ -209,3 +209,34 @@ def test_a_customer_who_was_erased_meanwhile_leaves_no_trace(tmp_path: Path) -> 
         assert await there.dead() == []
 
     play(tmp_path, story)
+
+
+def test_a_case_that_is_still_open_when_the_bot_comes_back_after_days_gets_its_card(tmp_path: Path) -> None:
+    async def story(there: GroupShop) -> None:
+        await there.staff()
+        there.group.kicks_bot()
+        await there.settle()
+        await there.customer()
+        for _ in range(3):
+            there.shop.clock.turn(timedelta(hours=25))
+            await there.settle()
+        there.group.bot_becomes("administrator", "can_manage_topics", "can_delete_messages")
+        await there.later(120)
+        assert await there.dead() == []
+        assert "小明" in there.card().text
+
+    play(tmp_path, story)
+
+
+def test_a_picture_that_cannot_be_fetched_is_told_in_words_and_the_group_goes_on(tmp_path: Path) -> None:
+    async def story(there: GroupShop) -> None:
+        await there.staff()
+        ming = await there.customer()
+        # As for a bot that never met this customer, such as one that took over from another.
+        there.api.fail("error", "copyMessage", code=400, description="Bad Request: chat not found", times=99)
+        ming.sends_photo("你看")
+        await there.settle()
+        assert there.texts()[-1] == "小明：[图片]（无法转发，请在控制台查看）\n你看"
+        assert there.room.status() == "ok"
+
+    play(tmp_path, story)

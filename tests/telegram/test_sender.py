@@ -110,6 +110,26 @@ def test_what_staff_sent_is_copied_and_sent_anew_where_it_cannot_be_copied(tmp_p
     play_sending(tmp_path, story)
 
 
+def test_no_customer_is_blamed_when_it_is_the_staff_group_that_cannot_be_reached(tmp_path: Path) -> None:
+    async def story(desk: Desk) -> None:
+        desk.api.user(5).starts()
+        group = desk.api.group(STAFF_CHAT)
+        photo = group.member(desk.api.user(9)).sends_photo("给客户看")
+        place = {"source_chat": str(STAFF_CHAT), "source_message": str(photo)}
+        with_file = Attachment(AttachmentKind.PHOTO, group.sees()[-1].file_id, **place)
+        group.kicks_bot()
+        await desk.say(5, "给客户看", attachments=(with_file,))
+        await desk.say(5, "骰子", attachments=(Attachment(AttachmentKind.OTHER, **place),))
+        await desk.say(5, "还在吗")
+        assert await desk.until_settled() == ["sent", "dead", "sent"]
+        assert [seen.text for seen in desk.api.user(5).sees(by_bot=True)] == ["给客户看", "还在吗"]
+        desk.api.user(5).blocks()
+        await desk.say(5, "再看", attachments=(with_file,))
+        assert (await desk.until_settled())[-1] == "unreachable"
+
+    play_sending(tmp_path, story)
+
+
 def test_places_cards_and_stickers_arrive_with_their_words_beside_them(tmp_path: Path) -> None:
     async def story(desk: Desk) -> None:
         desk.api.user(5).starts()

@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 from aiogram import Bot
 from aiogram.methods import (
+    CopyMessage,
     CreateForumTopic,
     EditMessageText,
     GetChat,
@@ -30,10 +31,12 @@ from aiogram.types import (
 from bot.telegram.api_errors import (
     MarkupError,
     MovedError,
+    NothingToCopyError,
     NotModifiedError,
     OtherContentError,
     TopicGoneError,
     errors_translated,
+    is_about_user,
 )
 from bot.telegram.calls import CALL_SECONDS
 from bot.telegram.room.place import RoomPlace
@@ -51,6 +54,7 @@ _log = structlog.get_logger(__name__)
 
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _NOT_A_FORUM = "the chat is not a forum"
+_NO_CHAT = "chat not found"
 _MOST_REMEMBERED = 512
 
 
@@ -148,6 +152,9 @@ class RoomPosting:
             await self.place.follow(error, chat)
             raise StepDoneError from error
         except SendError as error:
+            if isinstance(method, CopyMessage) and (is_about_user(error) or _NO_CHAT in str(error).lower()):
+                # The chat that it comes from, perhaps; if not, the words that are sent instead will tell.
+                raise NothingToCopyError(str(error)) from error
             refusal = None if chat is None else self.place.refusal(error)
             if refusal is None:
                 raise
