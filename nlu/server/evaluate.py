@@ -87,8 +87,8 @@ def train_on(examples: list[Example], folder: Path) -> Path:
         by_intent[example.intent].append(f"- {example.text}\n")
     blocks = [{"intent": intent, "examples": "".join(lines)} for intent, lines in by_intent.items()]
     data = folder / "examples.yml"
-    # JSON is YAML, and it is the one form in which no text needs care.
-    data.write_text(json.dumps({"version": "3.1", "nlu": blocks}, ensure_ascii=False), "utf-8")
+    # JSON is YAML, and it is the one form in which no text needs care; the keys are what Rasa knows a data file by.
+    data.write_text(f'version: "3.1"\nnlu: {json.dumps(blocks, ensure_ascii=False)}\n', "utf-8")
     model = folder / "model.tar.gz"
     train(ROOT / "config.yml", SERVER / "domain.yml", [data], model, lambda stage, done, total: None)
     return model
