@@ -32,7 +32,7 @@ Report = Callable[[str, int, int], None]
 def quiet_environment() -> None:
     """Makes Rasa keep to itself: call it before anything of Rasa is imported.
 
-    Nothing is reported to anybody, TensorFlow, which Rasa imports although this pipeline never uses it, stays
+    Nothing is reported to anybody, no text is printed, TensorFlow, which Rasa imports although this pipeline never uses it, stays
     silent, and SQLAlchemy does not advertise its next version.
     """
     os.environ["RASA_TELEMETRY_ENABLED"] = "false"
@@ -40,6 +40,11 @@ def quiet_environment() -> None:
     os.environ["SQLALCHEMY_SILENCE_UBER_WARNING"] = "1"
     # Nothing must look for an accelerator; the model is a linear one.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+    import structlog
+
+    # Without this Rasa prints every text that it understands, for outside its own command line nobody sets a level.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 class _StepHandler(logging.Handler):
