@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from room_rig import GroupShop, play
+from room_rig import GROUP, GroupShop, play
 
 from desk.values import CaseState, Role
 
@@ -280,3 +280,28 @@ def test_a_note_below_a_picture_stays_among_staff(tmp_path: Path) -> None:
         assert await there.shop.run(lambda unit: unit.cases.count_notes(case.id)) == 1
 
     play(tmp_path, story)
+
+
+@pytest.mark.parametrize("forum", [True, False])
+def test_a_note_stays_among_staff_though_nobody_knows_that_it_was_asked_for(
+    tmp_path: Path, forum: bool
+) -> None:
+    """The question arrived, but its answer from Telegram did not, so we never learned its number."""
+
+    async def story(there: GroupShop) -> None:
+        _, li = await there.staff()
+        ming = await there.customer()
+        before = len(ming.sees())
+        there.api.fail("lost_answer", "sendMessage", chat=GROUP)
+        there.voice(li, there.card()).taps(there.card().message_id, "备注")
+        await there.settle()
+        asked = there.sees()[-1]
+        assert "备注" in asked.text
+        line = there.voice(li, asked).says("这位客户常来", reply_to=asked.message_id)
+        await there.settle()
+        assert len(ming.sees()) == before
+        assert there.reactions(line) == ["👍"]
+        case = await there.case()
+        assert await there.shop.run(lambda unit: unit.cases.count_notes(case.id)) == 1
+
+    play(tmp_path, story, forum=forum)

@@ -314,6 +314,8 @@ class RoomPosting:
         lines.insert(0, RoomLine(room, provider_id, RoomLineKind.CARD, conversation_id, case_id, None, token))
 
         def remember(unit: UnitOfWork) -> None:
+            # Whatever is said or done to the case is either seen here or finds the card, never neither.
+            unit.conversations.lock(conversation_id)
             for line in lines:
                 unit.staff_rooms.remember_line(line, now)
             rows, after = RoomRows(unit, scene.chat, now), unit.cases.get(case_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from desk.values import Author, CaseReason, CaseState, Delivery, OrderStatus, Priority
@@ -102,6 +103,7 @@ MINUTES = "{count} 分钟"
 HOURS = "{count} 小时"
 
 ASK_NOTE = "，请回复这条消息，写下 {number} 的备注（客户看不到）"
+_ASKED_NOTE = re.compile(".*" + re.escape(ASK_NOTE).replace(r"\{number\}", r"(HY-[0-9]{1,18})"))
 NOTE_PLACEHOLDER = "内部备注"
 
 # Sentences to staff, by code.
@@ -161,3 +163,9 @@ STATUS_REMOVED = "the bot is not in the staff group"
 STATUS_NO_CHAT = "the staff group was not found"
 STATUS_NO_TOPICS = "the bot may not manage topics in the staff group"
 STATUS_NO_WRITING = "the bot may not write in the staff group"
+
+
+def asked_for_note(text: str) -> str | None:
+    """The number of the case that a line asks a note for, or None when it asks for none."""
+    found = _ASKED_NOTE.fullmatch(text)
+    return None if found is None else found[1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiogram.types import Message, User
 
 from bot.telegram.attachments import attachments_of, words_of
+from bot.telegram.room import wording
 from bot.telegram.room.heard import commands
 from bot.telegram.room.heard.acting import Complete, RoomActing, Tell
 from bot.telegram.room.heard.commands import Command
@@ -292,15 +293,32 @@ class StaffLines:
         if conversation_id is not None:
             case = unit.cases.find_open(conversation_id) or unit.cases.find_newest(conversation_id)
         asked = next((line for line in lines if line.kind is RoomLineKind.NOTE_PROMPT), None)
+        note_case = unit.cases.get(asked.case_id) if asked is not None and asked.case_id is not None else None
+        if note_case is None and not lines and answered is not None:
+            note_case = self._asked_unknown(unit, answered)
+        if note_case is not None and conversation_id is None:
+            conversation_id, case = note_case.conversation_id, note_case
+        elif note_case is not None and note_case.conversation_id != conversation_id:
+            note_case = None
         own = unit.staff_rooms.find_lines(room, str(message.message_id))
         return _Where(
             chat,
             unit.staff_accounts.find(CHANNEL, str(writer.id)),
             conversation_id,
             case,
-            unit.cases.get(asked.case_id) if asked is not None and asked.case_id is not None else None,
+            note_case,
             next((line for line in own if line.kind is RoomLineKind.SAID), None),
         )
+
+    def _asked_unknown(self, unit: UnitOfWork, answered: Message) -> Case | None:
+        """The case that our own line asks a note for, should its number have got lost on the way back to us.
+
+        Otherwise the note would go to the customer.
+        """
+        if answered.from_user is None or answered.from_user.id != self._acting.place.bot_id:
+            return None
+        number = wording.asked_for_note(answered.text or "")
+        return None if number is None else unit.cases.find_by_number(number)
 
     def _client_msg_id(self, message: Message) -> str:
         # In a small group each bot counts the messages by itself.
