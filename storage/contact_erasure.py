@@ -285,6 +285,10 @@ class _Erasure:
         lanes += [*named, *self._topic_lanes()]
         self._change(LANES, LANES.c.name.in_(lanes), pending=0, ready_since=None, not_before=None)
         self._change(INBOX, INBOX.c.lane.in_(lanes), state=InboxState.DONE.value, raw=None, error="")
+        # Outside of topics staff answer cards and lines, and what comes in quotes those. Which ones, only the
+        # channel could tell; nobody needs the bytes of what was worked.
+        worked = and_(INBOX.c.state == InboxState.DONE.value, INBOX.c.raw.is_not(None))
+        self._change(INBOX, and_(INBOX.c.lane.in_(self._room_lanes()), worked), raw=None)
         # A lane that is named by the channel's id of the person goes: whoever adds to it
         # meanwhile waits for its row, and then makes a new one.
         self._change(INBOX, INBOX.c.lane.in_(named), lane=ERASED)
@@ -298,13 +302,27 @@ class _Erasure:
                 ROOM_THREADS.c.conversation_id.in_(self._conversations)
             )
         ).all():
-            ending = f":{topic.room}:{topic.thread_id}"
             lanes.update(
-                self._session.scalars(
-                    select(INBOX.c.lane).where(INBOX.c.lane.endswith(ending, autoescape=True)).distinct()
-                )
+                self._lanes(INBOX.c.lane.endswith(f":{topic.room}:{topic.thread_id}", autoescape=True))
             )
         return sorted(lanes)
+
+    def _room_lanes(self) -> Sequence[str]:
+        """Every lane ``<channel>:<room>:<topic>`` of a room in which something of theirs was shown."""
+        rooms = set(
+            self._session.scalars(
+                select(ROOM_LINES.c.room)
+                .where(ROOM_LINES.c.conversation_id.in_(self._conversations))
+                .distinct()
+            )
+        )
+        lanes: set[str] = set()
+        for room in rooms:
+            lanes.update(self._lanes(INBOX.c.lane.contains(f":{room}:", autoescape=True)))
+        return sorted(lanes)
+
+    def _lanes(self, which: ColumnElement[bool]) -> Sequence[str]:
+        return self._session.scalars(select(INBOX.c.lane).where(which).distinct()).all()
 
     def _clear_rooms(self) -> None:
         """Forgets which lines and topics of staff rooms were theirs; what stands there is the channel's."""

@@ -130,6 +130,23 @@ def test_after_erasure_no_row_has_anything_of_what_they_sent(database: Backend) 
     assert database.count("messages", "attachments IS NOT NULL") == 1
 
 
+def test_what_staff_answered_outside_of_topics_goes_with_what_it_quoted(database: Backend) -> None:
+    who, _ = told(database)
+
+    def work(unit: SqlUnitOfWork) -> None:
+        for key, lane in (("8", f"telegram:{ROOM}:0"), ("9", "telegram:-200:0")):
+            unit.inbox.add("telegram", key, "h", lane, f"{CANARY} quoted".encode(), NOW)
+        for claim in unit.inbox.claim_lanes("worker", 9, HOUR, NOW):
+            item = unit.inbox.find_head(claim, NOW)
+            if item is not None and claim.lane.endswith(":0"):
+                unit.inbox.finish(claim, item.id)
+
+    database.run(work)
+    database.run(lambda unit: unit.contact_data.erase(who.contact_id, NOW + HOUR))
+    assert database.count("inbox", f"lane = 'telegram:{ROOM}:0' AND raw IS NULL AND state = 'done'") == 1
+    assert database.count("inbox", "lane = 'telegram:-200:0' AND raw IS NOT NULL") == 1, "another room"
+
+
 def test_after_erasure_nothing_of_theirs_is_shown_to_staff_any_more(database: Backend) -> None:
     who, _ = told(database)
     database.run(lambda unit: unit.contact_data.erase(who.contact_id, NOW + HOUR))
