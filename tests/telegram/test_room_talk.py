@@ -305,3 +305,35 @@ def test_a_note_stays_among_staff_though_nobody_knows_that_it_was_asked_for(
         assert await there.shop.run(lambda unit: unit.cases.count_notes(case.id)) == 1
 
     play(tmp_path, story, forum=forum)
+
+
+def test_a_line_that_is_edited_into_a_note_does_not_reach_the_customer(tmp_path: Path) -> None:
+    async def story(there: GroupShop) -> None:
+        _, li = await there.staff()
+        ming = await there.customer()
+        line = there.answers(li, there.card(), "马上给您看看")
+        await there.settle()
+        before = [seen.text for seen in ming.sees()]
+        there.voice(li, there.card()).edits(line, "备注：这位客户常来")
+        await there.settle()
+        assert [seen.text for seen in ming.sees()] == before
+        assert "也没有发给客户" in there.texts()[-1]
+
+    play(tmp_path, story)
+
+
+def test_an_answer_to_a_line_that_nobody_knows_is_not_dropped_in_silence(tmp_path: Path) -> None:
+    async def story(there: GroupShop) -> None:
+        _, li = await there.staff()
+        ming = await there.customer()
+        there.api.fail("lost_answer", "sendMessage", chat=GROUP)
+        ming.says("还在吗")
+        await there.settle()
+        await there.later(4)
+        first = next(seen for seen in there.sees() if seen.text == "小明：还在吗")
+        li.says("在的", reply_to=first.message_id)
+        await there.settle()
+        assert "在的" not in [seen.text for seen in ming.sees()]
+        assert there.texts()[-1].startswith("请在客户的话题里使用")
+
+    play(tmp_path, story, forum=False)

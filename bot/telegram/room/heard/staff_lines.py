@@ -35,6 +35,7 @@ class _Where:
         case: The open case of the customer, else the newest one.
         note_case: The case that a note was asked for, if the line answers that.
         said: The line itself, if it went to the customer before.
+        answers_us: Whether it answers a line of the bot's own.
     """
 
     chat: int
@@ -43,6 +44,7 @@ class _Where:
     case: Case | None
     note_case: Case | None
     said: RoomLine | None
+    answers_us: bool
 
 
 class StaffLines:
@@ -75,6 +77,8 @@ class StaffLines:
         is_meant = where.conversation_id is not None or (
             command is not None and command.name in commands.KNOWN
         )
+        # What answers a line of ours is for a customer; that we do not know for whom must be told.
+        is_meant = is_meant or (where.staff is not None and where.answers_us)
         if not is_meant or (command is not None and command.name == ""):
             # What staff say among themselves, or to another bot, is theirs.
             await self._acting.transactions.write(complete)
@@ -98,6 +102,11 @@ class StaffLines:
             where = await self._acting.transactions.read(lambda unit: self._where(unit, message, writer))
         if where is None or where.said is None or where.staff is None:
             await self._acting.transactions.write(complete)
+            return
+        if commands.read(words_of(message), self._find_username()) is not None:
+            # Made into a note, say, which is none of the customer's business.
+            tell = self._teller(message, where)
+            await self._acting.tell(lambda rows: tell(rows, "unknown_command"), complete)
             return
         case, staff = await self._case_of(where.said), where.staff
         revision = message.edit_date or 0
@@ -308,6 +317,7 @@ class StaffLines:
             case,
             note_case,
             next((line for line in own if line.kind is RoomLineKind.SAID), None),
+            answered is not None and answered.message_id != thread and self._is_ours(answered),
         )
 
     def _asked_unknown(self, unit: UnitOfWork, answered: Message) -> Case | None:
@@ -315,10 +325,13 @@ class StaffLines:
 
         Otherwise the note would go to the customer.
         """
-        if answered.from_user is None or answered.from_user.id != self._acting.place.bot_id:
+        if not self._is_ours(answered):
             return None
         number = wording.asked_for_note(answered.text or "")
         return None if number is None else unit.cases.find_by_number(number)
+
+    def _is_ours(self, line: Message) -> bool:
+        return line.from_user is not None and line.from_user.id == self._acting.place.bot_id
 
     def _client_msg_id(self, message: Message) -> str:
         # In a small group each bot counts the messages by itself.
