@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from fastapi import FastAPI, Request
@@ -25,9 +25,7 @@ from bot.faq_entries import default_faq, to_entries
 from bot.figures import InstallationFigures
 from bot.settings import Settings
 from bot.supervisor import Supervisor
-from bot.telegram.channel import Duty, TelegramChannel
-from bot.telegram.poller import PollerTimes
-from bot.telegram.sender import TelegramSender
+from bot.telegram import capabilities as telegram
 from bot.web_server import WebServer
 from bot.webchat import messages
 from bot.webchat.routes import SessionUnknownError, WebChat, WebChatDeps
@@ -56,6 +54,9 @@ from storage.connect import open_database, open_wakeups, ringing, sqlite_path
 from storage.locks import SingleServeLock
 from storage.reports import Reports
 from storage.unit_of_work import SqlUnitOfWork
+
+if TYPE_CHECKING:
+    from bot.telegram.channel import Duty, TelegramChannel
 
 T = TypeVar("T")
 
@@ -93,7 +94,6 @@ class Installation:
         scorer: Another than SnowNLP, for tests.
         clock: Another than the machine's, for tests.
         pace: Other limits than Telegram's, for tests and measurements.
-        poller_times: Other waits than the poller's own, for tests.
     """
 
     def __init__(
@@ -104,7 +104,6 @@ class Installation:
         scorer: SentimentScorer | None = None,
         clock: Callable[[], datetime] = now_utc,
         pace: Pace | None = None,
-        poller_times: PollerTimes | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -119,7 +118,7 @@ class Installation:
         web_sender = WebChatSender()
         capabilities = {
             WebChatSender.channel: WebChatSender.capabilities,
-            TelegramSender.channel: TelegramSender.capabilities,
+            telegram.CHANNEL: telegram.CAPABILITIES,
         }
         self.service_desk = ServiceDesk(
             self.database,
@@ -130,26 +129,29 @@ class Installation:
             clock,
         )
         self.staff_desk = StaffDesk(self.database, self.wakeups, clock, capabilities)
-        self.telegram = (
-            TelegramChannel(
-                settings,
-                self.service_desk,
-                self.staff_desk,
-                self.database,
-                self.wakeups,
-                self.owner,
-                clock,
-                pace=pace,
-                poller_times=poller_times,
-            )
-            if settings.telegram_token is not None
-            else None
-        )
+        self.telegram = self._connect_telegram(pace)
         self.senders: list[Sender] = [web_sender]
         if self.telegram is not None:
             self.senders.append(self.telegram.sender)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exits = AsyncExitStack()
+
+    def _connect_telegram(self, pace: Pace | None) -> TelegramChannel | None:
+        if self.settings.telegram_token is None:
+            return None
+        # Only here: building aiogram's types takes seconds, which nobody without a bot should wait for.
+        from bot.telegram.channel import TelegramChannel
+
+        return TelegramChannel(
+            self.settings,
+            self.service_desk,
+            self.staff_desk,
+            self.database,
+            self.wakeups,
+            self.owner,
+            self.clock,
+            pace=pace,
+        )
 
     async def __aenter__(self) -> Installation:
         self._loop = asyncio.get_running_loop()

@@ -13,12 +13,12 @@ from fastapi import APIRouter
 from bot.settings import Settings, TelegramMode
 from bot.telegram.media_files import TelegramFiles
 from bot.telegram.pace import TelegramPace
-from bot.telegram.poller import PollerTimes, UpdatePoller
+from bot.telegram.poller import UpdatePoller
 from bot.telegram.raw_updates import SOURCE
 from bot.telegram.room.staff_group import StaffGroup
 from bot.telegram.sender import TelegramSender
 from bot.telegram.session import make_bot
-from bot.telegram.setup import BotProfile, SetupTimes, TelegramSetup
+from bot.telegram.setup import BotProfile, TelegramSetup
 from bot.telegram.update_handler import UpdateHandler
 from bot.telegram.watch import UpdateWatch
 from bot.telegram.webhook import TelegramWebhook
@@ -52,8 +52,6 @@ class TelegramChannel:
 
     Args:
         pace: Other limits than Telegram's, for tests and measurements.
-        poller_times: Other waits, for tests.
-        setup_times: Other waits, for tests.
     """
 
     def __init__(
@@ -67,8 +65,6 @@ class TelegramChannel:
         clock: Callable[[], datetime],
         *,
         pace: Pace | None = None,
-        poller_times: PollerTimes | None = None,
-        setup_times: SetupTimes | None = None,
     ) -> None:
         token, staff_chat = settings.telegram_token, settings.telegram_staff_chat
         if token is None:
@@ -78,11 +74,9 @@ class TelegramChannel:
         polls = settings.telegram_mode is TelegramMode.POLLING
         secret = settings.secrets.telegram.get_secret_value()
         public_url = None if polls else settings.public_url
-        self.poller = (
-            UpdatePoller(self.bot, service_desk, transactions, owner, clock, poller_times) if polls else None
-        )
+        self.poller = UpdatePoller(self.bot, service_desk, transactions, owner, clock) if polls else None
         self._webhook = TelegramWebhook(service_desk, None if polls else secret)
-        self._setup = TelegramSetup(self.bot, public_url, secret, self._remember, setup_times)
+        self._setup = TelegramSetup(self.bot, public_url, secret, self._remember)
         self._watch = UpdateWatch(self.bot, public_url, clock)
         self.room = (
             StaffGroup(

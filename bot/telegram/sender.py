@@ -38,14 +38,14 @@ from bot.telegram.api_errors import (
     is_about_user,
 )
 from bot.telegram.calls import Calls
+from bot.telegram.capabilities import CAPABILITIES, CHANNEL
 from bot.telegram.keyboards import buttons, with_hint
 from bot.telegram.texts import LONGEST_CAPTION, LONGEST_TEXT, split_text, units
 from desk import wording
 from desk.errors import SendRefusedError, UnreachableError
 from desk.ports import Pace, SendReceipt
-from desk.values import Attachment, AttachmentKind, ChannelCapabilities, Outgoing
+from desk.values import Attachment, AttachmentKind, Outgoing
 
-CHANNEL = "telegram"
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _TOKEN_PAUSE = timedelta(minutes=1)
 _REMEMBERED = 1000
@@ -88,7 +88,7 @@ class TelegramSender:
     """
 
     channel = CHANNEL
-    capabilities = ChannelCapabilities(buttons=True, media=True, edits=True)
+    capabilities = CAPABILITIES
 
     def __init__(self, bot: Bot, pace: Pace, room: RoomSender | None = None) -> None:
         self.pace: Pace | None = pace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,10 @@ def test_the_gate_runs_what_people_run() -> None:
     gate = ROOT / ".ci" / "run"
     assert gate.stat().st_mode & 0o111
     assert gate.read_text("utf-8").splitlines()[-1] == "make test"
+
+
+def test_nobody_without_a_bot_waits_until_aiogram_is_loaded() -> None:
+    """Its types take seconds to build, at every command and every start."""
+    asked = "import sys, bot.app, bot.cli; print('aiogram' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.strip() == "False"
