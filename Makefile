@@ -27,8 +27,7 @@ NLU_LOCK := nlu/server/requirements.lock
 MODEL ?= var/models/understanding.tar.gz
 DATA ?= ../shared/data
 
-.PHONY: nlu-setup nlu-train nlu-test
-.PHONY: help setup setup-dev run demo doctor test test-fast test-crash test-pace screenshots check bench lock clean
+.PHONY: help setup setup-dev run demo doctor test test-fast test-crash test-pace screenshots check bench lock clean nlu-setup nlu-train nlu-test
 
 help: ## Show this list 显示本列表
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1#\2/p' Makefile | awk -F'#' '{printf "  make %-11s %s\n", $$1, $$2}'
