@@ -73,7 +73,9 @@ def attachments_of(message: Message) -> tuple[Attachment, ...]:
     if kind == ContentType.TEXT:
         return ()
     read = _READERS.get(kind)
-    found = read(message) if read is not None else _Found(AttachmentKind.OTHER, name=str(ContentType(kind).value))
+    found = (
+        read(message) if read is not None else _Found(AttachmentKind.OTHER, name=str(ContentType(kind).value))
+    )
     return (
         Attachment(
             kind=found.kind,
