@@ -238,6 +238,14 @@ class SqlOutboxStore:
         )
         return [(row.recipient, row.until) for row in rows]
 
+    def readdress(self, channel: str, old: str, new: str) -> None:
+        """See ``OutboxStore.readdress``. What is being sent right now may come back and be queued again."""
+        self._session.execute(
+            update(OUTBOX)
+            .where(or_(QUEUED, SENDING), OUTBOX.c.channel == channel, OUTBOX.c.recipient == old)
+            .values(recipient=new)
+        )
+
     def next_due_at(self, channel: str) -> datetime | None:
         """When the earliest waiting head of a lane may leave; None when none waits.
 

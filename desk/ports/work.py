@@ -158,6 +158,10 @@ class OutboxStore(Protocol):
         """(recipient, until) where the channel demanded a wait that is not over yet."""
         ...
 
+    def readdress(self, channel: str, old: str, new: str) -> None:
+        """What has not been sent to one recipient is for another from now on, whose limits it keeps to."""
+        ...
+
     def next_due_at(self, channel: str) -> datetime | None:
         """When the earliest waiting row of a channel may leave; None when none waits."""
         ...

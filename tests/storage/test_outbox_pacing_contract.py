@@ -112,6 +112,16 @@ def test_a_reply_lends_its_rank_to_the_survey_that_it_waits_behind(database: Bac
     assert due(database) == ["relayed", "key of 满意吗"], "still one after the other"
 
 
+def test_what_waits_for_a_recipient_that_is_called_otherwise_now_keeps_to_its_limits(
+    database: Backend,
+) -> None:
+    show(database, "old")
+    show(database, "else", lane="room:-300:1", recipient="-300")
+    database.run(lambda unit: unit.outbox.readdress("telegram", GROUP, "-200"))
+    assert due(database, held=("-200",)) == ["else"]
+    assert due(database, held=(GROUP,)) == ["old", "else"]
+
+
 def test_nothing_leaves_for_a_recipient_that_is_held(database: Backend) -> None:
     say(database, talk(database, "1"), "一")
     say(database, talk(database, "2"), "二")

@@ -128,6 +128,10 @@ def test_a_group_that_becomes_a_supergroup_is_followed(tmp_path: Path, update_fi
             await there.room.project_once()
             there.shop.clock.turn(MINUTE)
             await there.outbox.send_due()
+        waiting = await there.shop.run(
+            lambda unit: unit.outbox.find_due(["telegram"], 50, there.shop.clock() + MINUTE)
+        )
+        assert {outgoing.recipient for outgoing in waiting} <= {"-1007", ""}
         await there.later(5)
         cards = [seen for seen in new.sees(by_bot=True) if is_card(seen)]
         assert len(cards) == 1

@@ -11,6 +11,7 @@ from aiogram import Bot
 
 from bot.telegram.api_errors import MovedError
 from bot.telegram.room import wording
+from bot.telegram.room.room_rows import CHANNEL
 from desk.errors import NotSentError, SendError, SendRefusedError, UnreachableError
 from desk.ports import Transactions, UnitOfWork
 
@@ -104,6 +105,7 @@ class RoomPlace:
             return
         unit.bookmarks.set(self._moved(old), str(new), now)
         unit.staff_rooms.move(str(old), str(new))
+        unit.outbox.readdress(CHANNEL, str(old), str(new))
 
     async def follow(self, error: MovedError, old: int) -> None:
         """As ``move``, from the answer to a call."""
