@@ -35,6 +35,7 @@ def to_entries(file: FaqFile) -> Sequence[FaqEntry]:
             action=entry.action,
             quick=entry.quick,
             enabled=entry.enabled,
+            intent=entry.intent,
         )
         for entry in file.entries
     ]
@@ -55,6 +56,7 @@ def from_entries(entries: Sequence[FaqEntry], variables: dict[str, str]) -> FaqF
                     "action": entry.action,
                     "quick": entry.quick,
                     "enabled": entry.enabled,
+                    "intent": entry.intent,
                 }
             )
             for entry in entries

@@ -17,6 +17,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from desk.errors import InvalidInputError
+from desk.intents import INTENTS
 from desk.values import FaqBook, FaqEntry
 from nlu.faq_search import FaqSearch
 
@@ -52,6 +53,12 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _known_intent(intent: str) -> str:
+    if intent and intent not in INTENTS:
+        raise ValueError("there is no such intent; it must be one like shipping_time, or be left out")
+    return intent
+
+
 _Stored = AfterValidator(_storable)
 _Line = AfterValidator(_one_line)
 _Question = Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUESTION), _Line, _Stored]
@@ -70,6 +77,7 @@ class FaqFileEntry(BaseModel):
     action: Literal["order_status", "tracking", "refund_status"] | None = None
     quick: bool = False
     enabled: bool = True
+    intent: Annotated[str, AfterValidator(_known_intent)] = ""
 
 
 class FaqFile(BaseModel):
@@ -304,6 +312,7 @@ def faq_book(file: FaqFile, version: int = 1) -> FaqBook:
                 answer=entry.answer,
                 action=entry.action,
                 quick=entry.quick,
+                intent=entry.intent,
             )
             for number, entry in enumerate(file.entries, start=1)
             if entry.enabled

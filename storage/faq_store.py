@@ -83,6 +83,7 @@ class SqlFaqStore:
         row.action = entry.action
         row.quick = entry.quick
         row.enabled = entry.enabled
+        row.intent = entry.intent
         row.updated_at = now
         self._session.add(row)
         self._session.flush()
@@ -120,4 +121,5 @@ def _to_entry(row: FaqEntryRow) -> FaqEntry:
         action=row.action,
         quick=row.quick,
         enabled=row.enabled,
+        intent=row.intent,
     )

@@ -21,7 +21,7 @@ from storage.sqlite_engine import writing
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision; a test compares it with the scripts."""
 
 BASE = "base"

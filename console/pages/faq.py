@@ -11,6 +11,7 @@ from console.errors import words_for
 from console.pages.visit import ConsoleRoom, Visit
 from console.permissions import Permission
 from desk.errors import DeskError, InvalidInputError, NotFoundError
+from desk.intents import INTENTS
 from desk.values import FaqEntry
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -84,6 +85,7 @@ async def _save(visit: Visit, before: FaqEntry) -> Response:
         answer=visit.form.get("answer", ""),
         slug=before.slug or visit.form.get("slug", ""),
         action=visit.form.get("action") or None,
+        intent=visit.form.get("intent", ""),
         quick="quick" in visit.form,
         enabled="enabled" in visit.form,
     )
@@ -109,6 +111,9 @@ async def _checked(visit: Visit, before: FaqEntry) -> FaqEntry:
     action = visit.field("action", 40) or None
     if action is not None and action not in _ACTIONS:
         raise InvalidInputError("action", "form.choice")
+    intent = visit.field("intent", 40)
+    if intent and intent not in INTENTS:
+        raise InvalidInputError("intent", "form.choice")
     variants = [line.strip() for line in visit.field("variants", 10_000).splitlines()]
     return replace(
         before,
@@ -118,6 +123,7 @@ async def _checked(visit: Visit, before: FaqEntry) -> FaqEntry:
         variants=tuple(dict.fromkeys(line[:200] for line in variants if line)),
         answer=visit.field("answer", 3000, required=True),
         action=action,
+        intent=intent,
         quick="quick" in visit.form,
         enabled="enabled" in visit.form,
     )
@@ -131,5 +137,6 @@ async def _form(visit: Visit, entry: FaqEntry, fault: str = "") -> Response:
         entry=entry,
         fault=fault,
         actions=_ACTIONS,
+        intents=INTENTS.values(),
         is_new=not entry.id,
     )

@@ -98,6 +98,8 @@ ROOMS: dict[str, tuple[str, str]] = {
     "faq.slug_taken": ("这个短名已经用过了。", "This short name is taken."),
     "faq.action": ("从订单回答", "Answer from the order"),
     "faq.action_none": ("不用，固定回答", "No, this answer"),
+    "faq.intent": ("回答哪种意图", "Answers the intent"),
+    "faq.intent_none": ("不指定，只按问法匹配", "None, by its wordings only"),
     "action.order_status": ("订单状态", "Order status"),
     "action.tracking": ("物流", "Tracking"),
     "action.refund_status": ("退款进度", "Refund"),

@@ -45,6 +45,8 @@ class FaqEntry:
             ``answer`` is then what a customer without a bound order gets. Otherwise None.
         quick: Shown as a quick-question button.
         enabled: Searched and shown.
+        intent: Which intent of ``desk.intents`` it answers; empty for none. Of several entries the one
+            that was made first is the most general.
     """
 
     id: int
@@ -56,6 +58,7 @@ class FaqEntry:
     action: str | None = None
     quick: bool = False
     enabled: bool = True
+    intent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,7 @@ class FaqEntryRow(SQLModel, table=True):
     quick: bool = False
     enabled: bool = True
     updated_at: datetime = Field(sa_type=UtcDateTime)
+    intent: str = ""
 
 
 class FaqMissRow(SQLModel, table=True):

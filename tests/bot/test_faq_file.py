@@ -22,6 +22,8 @@ from bot.faq_file import (
     write_faq,
 )
 from desk.errors import InvalidInputError
+from desk.intents import AFFIRM, DENY, INTENTS, REQUEST_HUMAN
+from nlu.intent_entries import entries_of
 
 ENTRY = {
     "slug": "ship",
@@ -50,11 +52,23 @@ def seed() -> FaqFile:
 
 
 def test_the_seed_faq_is_whole(seed: FaqFile) -> None:
-    assert 60 <= len(seed.entries) <= 90
+    assert 60 <= len(seed.entries) <= 100
     assert sum(entry.quick for entry in seed.entries) == 6
     assert {entry.action for entry in seed.entries} == {None, "order_status", "tracking", "refund_status"}
     assert all(5 <= len(entry.variants) <= 10 for entry in seed.entries)
     assert "会话" in {entry.category for entry in seed.entries}
+
+
+def test_every_intent_that_asks_something_has_an_entry_of_the_seed(seed: FaqFile) -> None:
+    answered = {entry.intent for entry in seed.entries if entry.intent}
+    # A yes, a no and the wish for a person are acted upon, not answered.
+    assert set(INTENTS) - answered == {AFFIRM, DENY, REQUEST_HUMAN}
+    book = faq_book(seed)
+    assert [entry.slug for entry in entries_of("courier", book)][:2] == ["courier", "remote-area"]
+    by_action = {"order_status": "order-status", "tracking": "tracking", "refund_status": "refund-progress"}
+    for action, slug in by_action.items():
+        first = entries_of(action, book)[0]
+        assert (first.slug, first.action) == (slug, action)
 
 
 def test_every_variable_of_the_seed_faq_has_a_default_and_is_used(seed: FaqFile) -> None:
@@ -116,6 +130,8 @@ def test_a_disabled_entry_stays_in_the_file_and_out_of_the_book() -> None:
         ({"answer": "{within"}, "entry 1 (ship) answer: curly brackets"),
         ({"answer": "{within.__class__}"}, "entry 1 (ship) answer: curly brackets"),
         ({"answer": "铃\x07"}, "entry 1 (ship) answer: it holds a control character"),
+        ({"intent": "rule_the_world"}, "entry 1 (ship) intent: there is no such intent; it must be one like"),
+        ({"intent": None}, "entry 1 (ship) intent: it must be text"),
         ({"variants": ["多久"] * 51}, "entry 1 (ship) variants: it must have at most 50 items."),
         ({"variants": ["好", None]}, "entry 1 (ship) variants 2: it must be text"),
         ({"variants": "多久"}, "entry 1 (ship) variants: it must be a list."),

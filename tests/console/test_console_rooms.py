@@ -17,6 +17,7 @@ ENTRY = {
     "answer": "可以，下单时选择即可。",
     "category": "优惠",
     "slug": "voucher",
+    "intent": "promotion",
     "enabled": "yes",
 }
 
@@ -35,14 +36,18 @@ def test_an_unanswered_question_becomes_an_entry_that_answers(tmp_path: Path) ->
             entries = await shop.run(lambda unit: list(unit.faq.all()))
             entry = next(entry for entry in entries if entry.slug == "voucher")
             assert entry.variants == ("消费券能用吗", "支持消费券吗")
+            assert entry.intent == "promotion"
+            shown = (await browser.get(f"/console/faq/{entry.id}")).text
+            assert '<option value="promotion" selected>优惠活动 · promotion</option>' in shown
             assert (
                 await browser.post(f"/console/faq/{entry.id}/enabled", {"enabled": "no"})
             ).status_code == 303
             assert "可以，下单时选择即可。" not in await customer.says("可以用消费券吗")
-            changed = ENTRY | {"answer": "暂时不行。", "slug": "other"}
+            changed = ENTRY | {"answer": "暂时不行。", "slug": "other", "intent": ""}
             assert (await browser.post(f"/console/faq/{entry.id}", changed)).status_code == 303
             stored = await shop.run(lambda unit: unit.faq.get(entry.id))
             assert (stored.slug, stored.answer, stored.enabled) == ("voucher", "暂时不行。", True)
+            assert stored.intent == ""
             assert (await browser.post(f"/console/faq/{entry.id}/delete")).status_code == 303
             assert (await browser.get(f"/console/faq/{entry.id}")).status_code == 404
 
@@ -61,6 +66,7 @@ def test_a_wrong_entry_comes_back_as_it_was_typed(tmp_path: Path) -> None:
                 {"answer": ""},
                 {"question": "问" * 201},
                 {"action": "drop_tables"},
+                {"intent": "rule_the_world"},
             ):
                 refused = await browser.post("/console/faq/new", ENTRY | wrong)
                 assert refused.status_code == 422

@@ -14,7 +14,9 @@ from desk.values import FaqEntry
 SHIPPING = FaqEntry(
     0, "shipping", "物流", "多久发货?", ("什么时候发货", "几天发货"), "48 小时内发货。", None, True
 )
-RETURNS = FaqEntry(0, "returns", "售后", "怎么退货?", (), "七天无理由。", "refund_status")
+RETURNS = FaqEntry(
+    0, "returns", "售后", "怎么退货?", (), "七天无理由。", "refund_status", intent="return_policy"
+)
 
 
 def put(database: Backend, entry: FaqEntry) -> FaqEntry:
@@ -31,6 +33,8 @@ def test_an_entry_comes_back_as_it_was_put(database: Backend) -> None:
     assert stored == replace(SHIPPING, id=stored.id)
     assert database.run(lambda unit: unit.faq.get(stored.id)) == stored
     assert version(database) == 1
+    returns = put(database, RETURNS)
+    assert database.run(lambda unit: unit.faq.get(returns.id)) == replace(RETURNS, id=returns.id)
 
 
 def test_importing_again_replaces_by_slug(database: Backend) -> None:

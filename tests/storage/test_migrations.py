@@ -261,7 +261,7 @@ def asked(engine: Engine, query: str) -> list[tuple[object, ...]]:
 
 
 def test_rows_survive_the_way_up_and_down(empty_url: str, old: Engine) -> None:
-    assert migrate.upgrade(empty_url) == ["0002"]
+    assert migrate.upgrade(empty_url) == ["0002", "0003"]
     assert asked(old, "SELECT id, kind, rank, demanded FROM outbox ORDER BY id") == [
         (1, "reply", 0, False),
         (2, "survey", 3, False),
@@ -288,7 +288,7 @@ def test_rows_survive_the_way_up_and_down(empty_url: str, old: Engine) -> None:
     ]
     assert asked(old, "SELECT id FROM messages ORDER BY id") == [(1,), (2,)]
     assert asked(old, "SELECT token FROM buttons ORDER BY token") == [("t1",), ("t2",)]
-    assert migrate.upgrade(empty_url) == ["0002"]
+    assert migrate.upgrade(empty_url) == ["0002", "0003"]
 
 
 @pytest.mark.parametrize("empty_url", ["sqlite"], indirect=True)
@@ -316,7 +316,7 @@ def test_the_way_down_gives_the_tables_of_before(empty_url: str, engine: Engine)
     before = sorted_columns()
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
-    assert migrate.upgrade(empty_url) == ["0002"]
+    assert migrate.upgrade(empty_url) == ["0002", "0003"]
     migrate.downgrade(empty_url, "0001")
     assert sorted_columns() == before
 
@@ -334,3 +334,23 @@ def test_a_row_that_refers_to_nothing_stops_the_migration(empty_url: str, old: E
     with pytest.raises(DatabaseRefusedError, match=r"a row of (buttons|outbox) refers to a row of messages"):
         migrate.upgrade(empty_url)
     assert migrate.current(empty_url) == "0001"
+
+
+# --- 0003: intents of FAQ entries --------------------------------------------------------------------
+
+
+def test_entries_that_came_along_learn_which_intent_they_answer(empty_url: str, engine: Engine) -> None:
+    migrate.upgrade(empty_url)
+    migrate.downgrade(empty_url, "0002")
+    with engine.begin() as connection:
+        for id, slug in ((1, "ship-time"), (2, "our-own")):
+            connection.execute(
+                text(
+                    "INSERT INTO faq_entries (id, slug, category, question, variants, answer, quick, enabled,"
+                    f" updated_at) VALUES ({id}, '{slug}', '', '?', '[]', '!', FALSE, TRUE, {_TIME})"
+                )
+            )
+    assert migrate.upgrade(empty_url) == ["0003"]
+    assert asked(engine, "SELECT id, intent FROM faq_entries ORDER BY id") == [(1, "shipping_time"), (2, "")]
+    migrate.downgrade(empty_url, "0002")
+    assert asked(engine, "SELECT id, slug FROM faq_entries ORDER BY id") == [(1, "ship-time"), (2, "our-own")]
