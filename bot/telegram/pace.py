@@ -12,10 +12,7 @@ from typing import Protocol
 from desk.values import SendRank
 
 OVERALL = 25
-"""Calls in any second."""
-RESERVED = 3
-"""More of them for what somebody waits for, still below the 30 or so that Telegram speaks of. Since a call counts
-a little longer than a second, 25 replies a second would otherwise wait longer and longer."""
+"""Calls in any second; Telegram speaks of about 30."""
 PRIVATE_BURST = 3
 PER_GROUP = 20
 """Calls in any minute for one group."""
@@ -99,7 +96,7 @@ class _Window:
 
 
 class TelegramPace:
-    """``Pace`` for one bot: 25/s in all and 3 more in need, 3 and then 1/s for a person, 20 a minute for a group.
+    """``Pace`` for one bot: 25/s in all, 3 and then 1/s for a person, 20 a minute for a group.
 
     One call at a time for each recipient: were two under way and the first refused with a wait, the
     second would come before that is over.
@@ -113,7 +110,7 @@ class TelegramPace:
         self._seconds_now = seconds_now
         self._speed = speed
         self._per_second = OVERALL * speed / _SECOND
-        self._overall = _Window(OVERALL + RESERVED, _SECOND / speed)
+        self._overall = _Window(OVERALL, _SECOND / speed)
         self._tokens = float(_AT_ONCE)
         self._counted_at = -math.inf
         self._limits: dict[str, _Limit] = {}
@@ -131,7 +128,7 @@ class TelegramPace:
         if rank >= SendRank.BROADCAST:
             tokens = self._count_tokens(now)
             # The tiniest bit less than a whole one is a rounding error.
-            room = max(0, min(room - RESERVED, int(tokens + 1e-6)))
+            room = min(room, int(tokens + 1e-6))
             # With all tokens there it was the overall limit that held it up, and any slot will do.
             room = room if room >= _PORTION or tokens >= _AT_ONCE else 0
         return room
@@ -196,8 +193,8 @@ class TelegramPace:
         """See ``Pace.next_change``. An answer that is awaited is no date; it changes things when it comes."""
         now = self._seconds_now()
         moments = [self._all_held_until, self._overall.opens_at(now)]
-        moments += [self._overall.opens_at(now, RESERVED + wanted) for wanted in (1, _PORTION)]
-        wanted = _AT_ONCE if self._overall.room(now) < RESERVED + _PORTION else _PORTION
+        moments.append(self._overall.opens_at(now, _PORTION))
+        wanted = _AT_ONCE if self._overall.room(now) < _PORTION else _PORTION
         moments.append(now + (wanted - self._count_tokens(now)) / self._per_second)
         moments += [
             max(limit.opens_at(now), self._held_until.get(recipient, -math.inf))

@@ -15,12 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sending_rig import ROOM, Desk, PlainRoom, play_sending
 
-from bot.telegram.pace import OVERALL, PER_GROUP, PRIVATE_BURST, RESERVED, TelegramPace
+from bot.telegram.pace import OVERALL, PER_GROUP, PRIVATE_BURST, TelegramPace
 from desk.values import OutgoingKind, SendRank
 
 CUSTOMERS = ["5", "6", "7"]
-AT_MOST = OVERALL + RESERVED
-"""Calls in any second when somebody waits for all of them."""
 WAITS = 9_999_999
 """The one customer who just wrote; nobody waits for what the others get."""
 GROUP = "-100"
@@ -57,7 +55,7 @@ def densest(moments: list[float], seconds: float) -> int:
 
 def check(calls: list[Made]) -> None:
     """Whether an observer at Telegram ever counts more than the limits."""
-    assert densest([call.seen for call in calls], 1.0) <= AT_MOST
+    assert densest([call.seen for call in calls], 1.0) <= OVERALL
     for recipient in {call.recipient for call in calls if call.recipient}:
         seen = sorted(call.seen for call in calls if call.recipient == recipient)
         if recipient.startswith("-"):
@@ -164,7 +162,7 @@ def test_a_group_gets_twenty_and_then_nothing_until_a_minute_after_the_first_ans
         clock.now += 0.5
         pace.end(GROUP)
     assert GROUP in pace.held()
-    assert pace.room() == AT_MOST - 2, "two were answered within the last second"
+    assert pace.room() == OVERALL - 2, "two were answered within the last second"
     clock.now = 1000.5 + 60 - 0.001
     assert GROUP in pace.held()
     clock.now += 0.001
@@ -178,7 +176,7 @@ def test_what_nobody_waits_for_leaves_room_for_a_reply() -> None:
     for number in range(8):
         pace.begin(str(number))
         pace.end(str(number))
-    assert (pace.room(SendRank.BROADCAST), pace.room(SendRank.FIRST)) == (0, AT_MOST - 8)
+    assert (pace.room(SendRank.BROADCAST), pace.room(SendRank.FIRST)) == (0, OVERALL - 8)
     assert abs(pace.next_change() - timedelta(seconds=4 / OVERALL)) <= timedelta(milliseconds=1)
     clock.now += pace.next_change().total_seconds()
     assert pace.room(SendRank.BROADCAST) == 4
@@ -191,14 +189,14 @@ def test_a_demanded_wait_is_kept_to_the_millisecond_and_three_of_them_stop_every
     assert pace.held() == {"5"}
     assert abs(pace.next_change() - timedelta(seconds=7)) <= timedelta(milliseconds=1)
     clock.now += 6.999
-    assert (pace.held(), pace.room()) == ({"5"}, AT_MOST)
+    assert (pace.held(), pace.room()) == ({"5"}, OVERALL)
     clock.now += 0.001
     assert pace.held() == frozenset()
     for recipient in ("5", "6", "7"):
         pace.hold(recipient, timedelta(seconds=3))
     assert pace.room() == 0
     clock.now += 3
-    assert (pace.room(), pace.held()) == (AT_MOST, frozenset())
+    assert (pace.room(), pace.held()) == (OVERALL, frozenset())
     pace.hold(None, timedelta(seconds=60))
     assert pace.room() == 0
     assert abs(pace.next_change() - timedelta(seconds=60)) <= timedelta(milliseconds=1)
@@ -212,7 +210,7 @@ def test_calls_of_the_process_before_count() -> None:
     for _ in range(3):
         pace.recall("5", timedelta(seconds=0.4))
     assert pace.held() == {GROUP, "5"}
-    assert pace.room() == AT_MOST - 3
+    assert pace.room() == OVERALL - 3
     clock.now += 0.6
     assert pace.held() == {GROUP}
     clock.now += 9.4
@@ -226,7 +224,7 @@ def test_nothing_held_back_needs_no_waiting() -> None:
     pace.end("5")
     pace.begin("")
     pace.end("")
-    assert (pace.next_change(), pace.room(), pace.held()) == (timedelta(0), AT_MOST - 2, frozenset())
+    assert (pace.next_change(), pace.room(), pace.held()) == (timedelta(0), OVERALL - 2, frozenset())
 
 
 # --- Seen from outside ------------------------------------------------------------------------------------
@@ -237,8 +235,7 @@ def watched(desk: Desk) -> None:
     calls = [call for call in desk.api.calls() if call.method == "sendMessage"]
     assert desk.api.early_calls() == []
     assert [call for call in calls if call.status != 200] == []
-    assert densest([call.at for call in calls if call.chat != WAITS], 1.0) <= OVERALL
-    assert densest([call.at for call in calls], 1.0) <= AT_MOST
+    assert densest([call.at for call in calls], 1.0) <= OVERALL
     for chat in {call.chat for call in calls}:
         moments = sorted(call.at for call in calls if call.chat == chat)
         for first, at in enumerate(moments):
