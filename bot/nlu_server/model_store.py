@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -70,7 +71,8 @@ class ModelStore:
 
     def __init__(self, var_dir: Path) -> None:
         self._var_dir = var_dir
-        self.folder = var_dir / "models"
+        self.folder = (var_dir / "models").absolute()
+        self._rooms: set[Path] = set()
 
     # --- Reading --------------------------------------------------------------------------------------
 
@@ -83,10 +85,7 @@ class ModelStore:
 
     def current_name(self) -> str | None:
         """The name of the model in force; None where there is none. It says nothing on whether it is valid."""
-        try:
-            name = (self.folder / _CURRENT).read_text("ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            return None
+        name, _ = self._current()
         return name if _NAME.fullmatch(name) else None
 
     def read(self, name: str) -> Model:
@@ -219,8 +218,12 @@ class ModelStore:
         self._prune()
         return model
 
-    def use(self, name: str) -> Model:
+    def use(self, name: str, chosen_for: str = "") -> Model:
         """Puts a model in force.
+
+        Args:
+            chosen_for: Fingerprint of the inputs while a person chose it; until they change, training
+                leaves the choice alone.
 
         Raises:
             NotFoundError: There is no such model.
@@ -229,8 +232,27 @@ class ModelStore:
         if name not in self.names():
             raise NotFoundError(f"no model {name[:64]!r}; huiyin nlu models 列出现有的 lists what is there")
         model = self.check(name)
-        self._write(self.folder / _CURRENT, name + "\n")
+        self._write(self.folder / _CURRENT, f"{name}\n{chosen_for}\n")
         return model
+
+    def is_chosen_for(self, fingerprint: str) -> bool:
+        """Whether a person chose the current model while the inputs were these."""
+        return self._current()[1] == fingerprint
+
+    @contextmanager
+    def room(self) -> Iterator[Path]:
+        """A private folder for a child, gone afterwards; those of processes that were killed go now."""
+        self._make_folder()
+        for left in self.folder.glob(".room-*"):
+            if left not in self._rooms and not _is_alive(left.name.split("-")[1]):
+                shutil.rmtree(left, ignore_errors=True)
+        room = Path(tempfile.mkdtemp(prefix=f".room-{os.getpid()}-", dir=self.folder))
+        self._rooms.add(room)
+        try:
+            yield room
+        finally:
+            shutil.rmtree(room, ignore_errors=True)
+            self._rooms.discard(room)
 
     def newest_for(self, fingerprint: str) -> Model | None:
         """The newest valid model made from exactly these inputs."""
@@ -243,6 +265,14 @@ class ModelStore:
         return None
 
     # --- Inside ---------------------------------------------------------------------------------------
+
+    def _current(self) -> tuple[str, str]:
+        """The name in force, and for which inputs a person chose it; empty where there is none."""
+        try:
+            lines = (self.folder / _CURRENT).read_text("ascii").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return "", ""
+        return (*lines, "", "")[0], (*lines, "", "")[1]
 
     def _prune(self) -> None:
         current = self.current_name()
@@ -289,6 +319,19 @@ class ModelStore:
             _sync(path.parent)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def _is_alive(pid: str) -> bool:
+    """Whether another process has that number; our own rooms of an earlier life count as left over."""
+    try:
+        if int(pid) == os.getpid():
+            return False
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _refuse_other(model: Model, sha256: str) -> None:
