@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 
 from console.texts import text
+from desk.intents import INTENTS
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), key)
     for pattern, key in (
         (r"chosen faq=(?P<faq>\S+)( action=(?P<action>\S+))?", "why.chosen"),
         (r"faq=(?P<faq>\S+) score=(?P<score>[0-9.]+)( action=(?P<action>\S+))?", "why.faq"),
+        (r"told (?P<intent>\w+)", "why.told"),
         (r"unsure best=(?P<faq>\S+) score=(?P<score>[0-9.]+)", "why.unsure"),
         (r"not_understood no_match misses=(?P<n>\d+)", "why.not_understood"),
         (r"not_understood best_score=(?P<score>[0-9.]+) misses=(?P<n>\d+)", "why.not_sure_enough"),
@@ -45,6 +47,8 @@ def _values(found: re.Match[str], language: str) -> dict[str, str]:
     values = {name: value or "" for name, value in found.groupdict().items()}
     if "score" in values:
         values["score"] = _percent(values["score"])
+    if values.get("intent") in INTENTS and language == "zh":
+        values["intent"] = INTENTS[values["intent"]].zh
     if "reason" in values:
         values["reason"] = text(f"reason.{values['reason']}", language, default=values["reason"])
     return values

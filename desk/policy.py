@@ -12,6 +12,7 @@ from dataclasses import replace
 from desk import media, order_answers, survey, wording
 from desk.decision import Action, Decision, Situation
 from desk.escalation import Escalation, Offer, is_angry, reason_for_rating, reason_to_escalate
+from desk.intents import AFFIRM, COMPLAINT, DENY, EXPERIENCES, FEEDBACK
 from desk.prompts import (
     ANYBODY,
     WHILE_WAITING,
@@ -33,6 +34,7 @@ from desk.values import (
     Speaker,
     Survey,
     SurveyState,
+    Understanding,
 )
 from desk.words.folding import fold
 from desk.words.human_request import declines_person
@@ -49,6 +51,13 @@ CLEAR_LEAD = 0.05
 """How far the second entry must be behind, unless the first is exact."""
 LIKELY = 0.33
 """From this similarity on an entry is worth offering as 「您是想问」."""
+SURE_INTENT = 0.72
+"""From this confidence on an intent itself decides: it calls a person, says yes or no, thanks.
+
+An intent's confidence counts nine tenths as a score (``RasaUnderstander``), so this is where an entry of
+the intent becomes ``NEAR_EXACT``: what is sure enough to be answered is sure enough to be acted upon. It
+was derived so and not measured yet; ``LIKELY`` and ``NEAR_EXACT`` are still those of the FAQ search alone.
+"""
 MOST_CHOICES = 3
 LOST_AFTER = 2
 """Questions in a row without an answer until a person is offered."""
@@ -77,12 +86,25 @@ _QUESTION_ENDS = ("吗", "么", "呢", "没到", "没发")
 
 def decide(situation: Situation) -> Decision:
     """Decides what to do with one message."""
+    if _is_number_alone(situation.text):
+        # A digit answers a prompt or nothing: no intent may be guessed from it, only a shop's own wording.
+        exact = tuple(match for match in situation.understanding.matches if match.score >= 1.0)
+        bare = replace(situation.understanding, intent=None, matches=exact)
+        situation = replace(situation, understanding=bare)
     decision = _decide(situation)
     if situation.attachments and decision.replies and (decision.action is Action.ANSWER or decision.missed):
         # The answer goes by the words alone, and says so.
         said = media.beside_words(decision.replies[0], situation.attachments)
         decision = replace(decision, replies=(said, *decision.replies[1:]))
-    return replace(decision, angry=is_angry(situation.text))
+    complains = sure_intent(situation.understanding) == COMPLAINT
+    return replace(decision, angry=complains or is_angry(situation.text))
+
+
+def sure_intent(understanding: Understanding) -> str | None:
+    """The intent that the understander is sure of; None when it is sure of none, or not the better one."""
+    if understanding.degraded or understanding.confidence < SURE_INTENT:
+        return None
+    return understanding.intent
 
 
 def greet(entries: Sequence[FaqEntry], variables: Mapping[str, str]) -> Reply:
@@ -98,7 +120,8 @@ def decide_edit(situation: Situation, before: str) -> Decision:
     """Decides what an edited message changes: it may stop surveys or call a person, nothing else.
 
     What was said is not answered twice, so an edit gets no answer, choice or survey of its own. It is
-    heard where not hearing it would do harm: 退订, and words that bring a person.
+    heard where not hearing it would do harm: 退订, and words that bring a person. The words alone count: what
+    the version before was understood as is not asked again, and a mended letter must not open a case anew.
 
     Args:
         situation: Of the new words.
@@ -148,7 +171,8 @@ def _decide(situation: Situation) -> Decision:
         return Decision(
             Action.NONE, "late_tap", (say(wording.LATE_TAP, "late_tap"),), misses=situation.misses
         )
-    escalation = reason_to_escalate(text, situation.angered_at, situation.now)
+    intent = sure_intent(situation.understanding)
+    escalation = reason_to_escalate(text, situation.angered_at, situation.now, intent)
     asked = situation.prompt.kind if situation.prompt is not None else None
     if isinstance(escalation, Escalation):
         decision = _call_person(escalation, situation)
@@ -162,6 +186,9 @@ def _decide(situation: Situation) -> Decision:
                 survey_done=asked is PromptKind.SURVEY_COMMENT,
             )
         return decision
+    meant = _option_meant(situation, intent)
+    if meant is not None:
+        return _take_choice(situation, *meant)
     if asked is PromptKind.SURVEY_RATING and situation.survey is not None:
         rating = survey.read_rating(text)
         if rating is not None:
@@ -186,7 +213,9 @@ def _decide_beside_a_person(situation: Situation) -> Decision:
         return Decision(
             Action.NONE, "changed_mind", (say(wording.BACK_TO_BOT, "changed_mind"),), back_to_bot=True
         )
-    escalation = reason_to_escalate(situation.text, situation.angered_at, situation.now)
+    escalation = reason_to_escalate(
+        situation.text, situation.angered_at, situation.now, sure_intent(situation.understanding)
+    )
     replies: tuple[Reply, ...] = ()
     if waiting and isinstance(escalation, Escalation):
         sentence = wording.STILL_WAITING.format(number=situation.case_number)
@@ -219,11 +248,25 @@ def _chosen_option(situation: Situation) -> tuple[Prompt, Option] | None:
     for option in situation.prompt.options:
         if typed in {fold(option.typed), fold(option.label)}:
             return situation.prompt, option
-    value = _value_in_words(situation.prompt.kind, situation.text)
-    for option in situation.prompt.options:
+    return _option_of(situation.prompt, _value_in_words(situation.prompt.kind, situation.text))
+
+
+def _option_of(prompt: Prompt, value: str | None) -> tuple[Prompt, Option] | None:
+    for option in prompt.options:
         if option.value == value:
-            return situation.prompt, option
+            return prompt, option
     return None
+
+
+def _option_meant(situation: Situation, intent: str | None) -> tuple[Prompt, Option] | None:
+    """The option that a sure yes or no chooses, in a wording that the list of words does not know."""
+    if situation.prompt is None or intent not in (AFFIRM, DENY):
+        return None
+    values = {
+        PromptKind.OFFER_PERSON: ("person", "no_person"),
+        PromptKind.HELPED: ("helped:yes", "helped:no"),
+    }.get(situation.prompt.kind)
+    return _option_of(situation.prompt, values[intent == DENY]) if values is not None else None
 
 
 def _value_in_words(asked: PromptKind, text: str) -> str | None:
@@ -355,14 +398,25 @@ def _ask_rating(asked: Survey, comment: str | None) -> Decision:
 def _is_comment(situation: Situation, asked: PromptKind | None) -> bool:
     """Whether words in answer to a survey are its comment rather than a question of their own."""
     matches = situation.understanding.matches
+    asks_something = looks_like_a_question(situation.text)
+    told = sure_intent(situation.understanding)
+    if told is None and is_sure(matches):
+        told = matches[0].entry.intent
+    if told in (EXPERIENCES if asked is PromptKind.SURVEY_COMMENT else FEEDBACK) and not asks_something:
+        # How it was is what the survey asked for; that there is an entry about it makes it no question.
+        return asked in {PromptKind.SURVEY_COMMENT, PromptKind.SURVEY_RATING}
     if is_sure(matches) and matches[0].entry.category != SMALL_TALK:
         return False
-    asks_something = looks_like_a_question(situation.text)
     knows_something = bool(matches) and matches[0].score >= LIKELY
     if asked is PromptKind.SURVEY_COMMENT:
         return not (asks_something and knows_something)
     # A rating was asked for, perhaps days ago: only words that nothing else explains are about it.
     return asked is PromptKind.SURVEY_RATING and not asks_something and not knows_something
+
+
+def _is_number_alone(text: str) -> bool:
+    folded = fold(text)
+    return any(character.isdigit() for character in folded) and not any(map(str.isalpha, folded))
 
 
 def looks_like_a_question(text: str) -> bool:
@@ -383,13 +437,36 @@ def _answer_question(situation: Situation) -> Decision:
     matches = situation.understanding.matches
     if not fold(situation.text):
         return Decision(Action.NONE, "empty", (say(wording.EMPTY, "empty"),), misses=situation.misses)
-    if is_sure(matches):
-        best = matches[0]
+    intent = sure_intent(situation.understanding)
+    best = matches[0] if matches else None
+    if best is None or best.score < 1.0:
+        if intent is not None and intent in wording.FEEDBACK:
+            return _take_feedback(situation, intent)
+        if intent in (AFFIRM, DENY) and situation.prompt is None:
+            return Decision(Action.NONE, "acknowledged", (say(wording.ACKNOWLEDGED, "acknowledged"),))
+    if best is not None and (is_sure(matches) or _is_small_talk(best.entry, intent)):
+        if best.entry.intent in wording.FEEDBACK:
+            return _take_feedback(situation, best.entry.intent)
         return _answer(situation, best.entry, f"faq={best.entry.slug} score={best.score:.2f}")
     likely = [match for match in matches if match.score >= LIKELY][:MOST_CHOICES]
     if likely:
         return _offer_choices(situation, likely)
     return _miss(situation, f"best_score={matches[0].score:.2f}" if matches else "no_match")
+
+
+def _is_small_talk(entry: FaqEntry, intent: str | None) -> bool:
+    """Whether a sure greeting or thanks found its entry: choices would be a cold answer to that."""
+    return entry.category == SMALL_TALK and bool(entry.intent) and entry.intent == intent
+
+
+def _take_feedback(situation: Situation, intent: str) -> Decision:
+    """Thanks for what was told, in the shop's own words where it has some. It is no answer to a question."""
+    if situation.lately_answered is not None and not looks_like_a_question(situation.text):
+        return _continue_comment(situation, situation.lately_answered)
+    own = next((entry.answer for entry in situation.faq.values() if entry.intent == intent), None)
+    text = wording.FEEDBACK[intent] if own is None else fill(own, situation.variables)
+    reason = f"told {intent}"
+    return Decision(Action.NONE, reason, (say(text, reason),))
 
 
 def _answer(situation: Situation, entry: FaqEntry, reason: str) -> Decision:
@@ -414,22 +491,26 @@ def _offer_choices(situation: Situation, likely: Sequence[FaqMatch]) -> Decision
 def _miss(situation: Situation, why: str) -> Decision:
     lately = situation.lately_answered
     if lately is not None and not looks_like_a_question(situation.text):
-        # People write in pieces: the second half of what they had to say.
-        comment = situation.text if lately.comment is None else f"{lately.comment}\n{situation.text}"
-        return Decision(
-            Action.NONE,
-            "survey_comment_continued",
-            (say(wording.SURVEY_THANKS, "survey_done"),),
-            survey_id=lately.id,
-            comment=comment,
-            survey_done=True,
-        )
+        return _continue_comment(situation, lately)
     misses = situation.misses + 1
     reason = f"not_understood {why} misses={misses}"
     if misses >= LOST_AFTER:
         reply = say(wording.LOST_TWICE, reason, person_offer())
         return Decision(Action.OFFER, reason, (reply,), misses=misses, missed=True)
     return Decision(Action.NONE, reason, (say(wording.NOT_UNDERSTOOD, reason),), misses=misses, missed=True)
+
+
+def _continue_comment(situation: Situation, lately: Survey) -> Decision:
+    # People write in pieces: the second half of what they had to say.
+    comment = situation.text if lately.comment is None else f"{lately.comment}\n{situation.text}"
+    return Decision(
+        Action.NONE,
+        "survey_comment_continued",
+        (say(wording.SURVEY_THANKS, "survey_done"),),
+        survey_id=lately.id,
+        comment=comment,
+        survey_done=True,
+    )
 
 
 def _offer_after_anger(situation: Situation) -> Decision:

@@ -16,6 +16,14 @@ NOT_UNDERSTOOD = "抱歉，这个我还不太懂，不想乱答耽误您。您�
 LOST_TWICE = "抱歉，连着没能帮上您。要不要请一位客服来看看？"
 EMPTY = "我没看到文字内容，您可以再发一次，或者发「转人工」找客服。"
 
+ACKNOWLEDGED = "好的～还有想问的直接打字就好，要找真人随时发「转人工」。"
+FEEDBACK = {
+    "praise": "谢谢您的肯定，我们会转告同事！",
+    "suggestion": "谢谢您的建议，我们会认真看。想和客服细聊，就发「转人工」。",
+    "unsubscribe": "不想再收到回访的话，回复「退订」就会停止。您来问问题，我们照样会回答。",
+}
+"""By intent, where the shop has no words of its own for it."""
+
 MEDIA_NAMES = {
     AttachmentKind.PHOTO: "图片",
     AttachmentKind.VIDEO: "视频",

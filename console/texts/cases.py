@@ -141,6 +141,8 @@ CASES: dict[str, tuple[str, str]] = {
         "拿不准，给出选项（最接近“{faq}”，{score}）",
         "Unsure, offered choices (nearest “{faq}”, {score})",
     ),
+    "why.told": ("客户在反馈（{intent}），已致谢", "Feedback ({intent}); thanked"),
+    "why.acknowledged": ("客户应了一声", "The customer only agreed"),
     "why.not_understood": ("没听懂（连续第 {n} 次）", "Not understood ({n} in a row)"),
     "why.not_sure_enough": (
         "把握不够（{score}），没有乱答（连续第 {n} 次）",

@@ -76,6 +76,8 @@ def test_money_and_times_read_as_people_write_them() -> None:
 
 
 def test_stated_reasons_are_told_in_words_and_unknown_ones_as_they_are() -> None:
+    assert stated("told praise", "zh") == "客户在反馈（表扬），已致谢"
+    assert stated("told praise", "en") == "Feedback (praise); thanked"
     assert stated("faq=delivery-time score=0.93", "zh") == "匹配问答“delivery-time”，把握 93%"
     assert stated("handoff low_rating", "zh") == "转人工：评分低"
     assert stated("still_waiting", "en") == "Waiting for a person; told so"
