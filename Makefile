@@ -39,7 +39,7 @@ setup-dev: | $(filter var/%,$(UV)) ## The same with the tools for development �
 	@lock=requirements-dev.lock; $(SYNC)
 
 run: setup ## Serve on 127.0.0.1:8080 (or HUIYIN_LISTEN) 启动服务
-	@exec $(BIN)/huiyin serve
+	@exec $(BIN)/huiyin serve --train
 
 demo: setup ## Serve a sample shop with its own data in var/demo 启动演示店铺
 	@exec $(BIN)/huiyin demo

@@ -23,6 +23,12 @@ from bot.commands.routes import command_router
 from bot.commands.serving import announced
 from bot.faq_entries import default_faq, to_entries
 from bot.figures import InstallationFigures
+from bot.nlu_server.inputs import environment_is_ready, known_intents
+from bot.nlu_server.keeper import RasaKeeper
+from bot.nlu_server.model_store import ModelStore
+from bot.nlu_server.optional_rasa import OptionalRasa
+from bot.nlu_server.preparation import Preparation
+from bot.nlu_server.remote import RemoteRasa
 from bot.settings import Settings
 from bot.supervisor import Supervisor
 from bot.telegram import capabilities as telegram
@@ -80,17 +86,19 @@ class Ready:
 
     Attributes:
         first_password: Of ``admin``, on the very first start only.
+        understanding: A sentence where the FAQ search understands alone, and how to mend it.
     """
 
     url: str
     first_password: str | None
+    understanding: str | None = None
 
 
 class Installation:
     """All parts of one process over one database. ``async with`` starts and ends it.
 
     Args:
-        understander: Another than the FAQ search, for tests.
+        understander: Another than Rasa and the FAQ search, for tests.
         scorer: Another than SnowNLP, for tests.
         clock: Another than the machine's, for tests.
         pace: Other limits than Telegram's, for tests and measurements.
@@ -115,6 +123,9 @@ class Installation:
             ringing(lambda session: SqlUnitOfWork(session, self.owner), self.wakeups),
         )
         self._own_scorer = SnowNlpScorer() if scorer is None else None
+        self._rasa = OptionalRasa(FaqSearch()) if understander is None else None
+        # Set in ``serve`` only: nothing else is worth half a gigabyte of memory.
+        self._rasa_watch: RasaKeeper | RemoteRasa | None = None
         web_sender = WebChatSender()
         capabilities = {
             WebChatSender.channel: WebChatSender.capabilities,
@@ -122,7 +133,7 @@ class Installation:
         }
         self.service_desk = ServiceDesk(
             self.database,
-            understander or FaqSearch(),
+            understander or self._rasa or FaqSearch(),
             scorer or self._own_scorer or SnowNlpScorer(),
             ConsoleNotifier(),
             desk_settings(settings, capabilities),
@@ -163,6 +174,8 @@ class Installation:
             self._exits.push_async_callback(self.database.close)
             if self._own_scorer is not None:
                 self._exits.callback(self._own_scorer.close)
+            if self._rasa is not None:
+                self._exits.push_async_callback(self._rasa.close)
             if self.telegram is not None:
                 self._exits.push_async_callback(self.telegram.close)
         except BaseException:
@@ -254,6 +267,7 @@ class Installation:
                 self.supervisor.restarts,
                 self._running_loop,
                 self.telegram.figures if self.telegram is not None else dict,
+                self._rasa.figures if self._rasa is not None else dict,
             )
         )
         app.include_router(status_router(self.parts, figures))
@@ -270,15 +284,23 @@ class Installation:
         """Runs a read of the reports on a snapshot."""
         return await self.database.read(lambda unit: read(Reports(_session_of(unit))))
 
-    async def serve(self, on_ready: Callable[[Ready], None]) -> None:
-        """Serves until SIGTERM or Ctrl-C; what is in hand is finished first."""
+    async def serve(
+        self, on_ready: Callable[[Ready], None], *, prepare_with: Callable[[str], None] | None = None
+    ) -> None:
+        """Serves until SIGTERM or Ctrl-C; what is in hand is finished first.
+
+        Args:
+            on_ready: Is told once that everything runs.
+            prepare_with: Make Rasa's environment and train meanwhile, where that is needed, and tell the
+                person at the keyboard this way.
+        """
         server = WebServer(self.web_app(), self.settings.listen)
         prepared = asyncio.Event()
 
         async def prepare() -> None:
             first_password = await self.prepare()
             prepared.set()
-            on_ready(Ready(self.settings.public_url, first_password))
+            on_ready(Ready(self.settings.public_url, first_password, self._understanding_sentence()))
 
         supervisor = self.supervisor
         supervisor.stop_on_signals()
@@ -288,8 +310,55 @@ class Installation:
         supervisor.add("prepare", prepare, once=True)
         supervisor.on_stop(prepared.set)
         self.add_workers(prepared)
+        self._add_understanding(prepared, prepare_with)
         with announced(self.settings, server.port):
             await supervisor.run()
+
+    def _add_understanding(self, prepared: asyncio.Event, prepare_with: Callable[[str], None] | None) -> None:
+        """Adds what looks after Rasa, which begins once the web is up."""
+        if self._rasa is None:
+            return
+        supervisor, settings = self.supervisor, self.settings
+        if settings.nlu_url is not None:
+            token = settings.nlu_token.get_secret_value() if settings.nlu_token is not None else None
+            remote = RemoteRasa(self._rasa, settings.nlu_url, token, known_intents())
+            self._rasa_watch = remote
+            supervisor.add("understanding", partial(remote.run, supervisor.is_stopping), listens=True)
+            return
+        store = ModelStore(settings.var_dir)
+        keeper = RasaKeeper(store, self._rasa)
+        self._rasa_watch = keeper
+        # Ended after all workers, which may be understanding their last messages.
+        self._exits.push_async_callback(keeper.close)
+
+        async def keep() -> None:
+            await prepared.wait()
+            await keeper.run(supervisor.is_stopping)
+
+        supervisor.add("understanding", keep, listens=True)
+        if prepare_with is not None:
+            preparation = Preparation(store, keeper, self.clock, prepare_with)
+
+            async def make_ready() -> None:
+                await prepared.wait()
+                if not supervisor.is_stopping():
+                    await preparation.run()
+
+            supervisor.add("understanding_preparation", make_ready, listens=True, once=True)
+
+    def _understanding_sentence(self) -> str | None:
+        if not isinstance(self._rasa_watch, RasaKeeper) or self._rasa_watch.is_expected():
+            return None
+        if environment_is_ready():
+            return (
+                "语义理解还没有训练，先用问答检索；运行 huiyin nlu train 即可启用。"
+                " The understanding is not trained, so the FAQ search understands alone; huiyin nlu train mends it."
+            )
+        return (
+            "没有安装 Rasa，先用问答检索；运行 make nlu-setup，再运行 huiyin nlu train 即可启用。"
+            " Rasa is not installed, so the FAQ search understands alone;"
+            " make nlu-setup and then huiyin nlu train mend it."
+        )
 
     def add_workers(self, prepared: asyncio.Event | None = None) -> None:
         """Adds the tasks that work inbox, outbox and timers, once ``prepared`` is set (None: at once)."""
@@ -376,7 +445,7 @@ class Installation:
             "workers": "restarted" if unsteady else "ok",
             "dead_letters": "ok" if dead == 0 else f"{dead} waiting",
             "telegram": self._telegram_state(),
-            "understanding": "ok",
+            "understanding": self._rasa_watch.state() if self._rasa_watch is not None else "ok",
         }
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from bot.nlu_server.optional_rasa import ALL_FIGURES
 from storage.reports.values import Figures
 
 _READ_WITHIN = 5.0
@@ -35,6 +36,7 @@ class InstallationFigures(Collector):
         read: Reads them; awaited in ``loop``, whose thread must not be the caller's.
         restarts: How often each background task was started again.
         of_channels: Figures that channels keep themselves, by names of ``_CHANNELS_HELP``.
+        of_understanding: Figures of Rasa, by names of ``ALL_FIGURES``; none where there is no Rasa.
     """
 
     def __init__(
@@ -43,15 +45,17 @@ class InstallationFigures(Collector):
         restarts: Mapping[str, int],
         loop: Callable[[], asyncio.AbstractEventLoop],
         of_channels: Callable[[], Mapping[str, float]] = dict,
+        of_understanding: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         self._read = read
         self._restarts = restarts
         self._loop = loop
         self._of_channels = of_channels
+        self._of_understanding = of_understanding
 
     def describe(self) -> Iterator[Metric]:
         """Names the figures without reading them, so that registering needs no database."""
-        for name, text in (_HELP | _CHANNELS_HELP).items():
+        for name, text in {**_HELP, **_CHANNELS_HELP, **ALL_FIGURES}.items():
             yield GaugeMetricFamily(f"huiyin_{name}", text)
         yield CounterMetricFamily("huiyin_task_restarts", "Background tasks started again", labels=["task"])
 
@@ -66,6 +70,8 @@ class InstallationFigures(Collector):
             yield GaugeMetricFamily(f"huiyin_{name}", _HELP[name], value)
         for name, value in self._of_channels().items():
             yield GaugeMetricFamily(f"huiyin_{name}", _CHANNELS_HELP[name], value)
+        for name, value in self._of_understanding().items():
+            yield GaugeMetricFamily(f"huiyin_{name}", ALL_FIGURES[name], value)
         restarts = CounterMetricFamily(
             "huiyin_task_restarts", "Background tasks started again", labels=["task"]
         )

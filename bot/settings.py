@@ -134,6 +134,7 @@ class Settings(BaseSettings):
     telegram_secret: Annotated[SecretStr | None, _read(rules.telegram_secret)] = None
     telegram_staff_chat: Annotated[int | None, _read(rules.staff_chat)] = None
     nlu_url: Annotated[str | None, _read(rules.service_url)] = None
+    nlu_token: Annotated[SecretStr | None, _read(rules.key)] = None
 
     shop_secret: Annotated[SecretStr | None, _read(rules.shop_secret)] = None
     shop_secret_previous: Annotated[SecretStr | None, _read(rules.shop_secret)] = None

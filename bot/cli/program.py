@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bot.cli import contacts, dead_letters, faq, feedback, orders, serving, staff, understanding
+from bot.cli import contacts, dead_letters, faq, feedback, nlu, orders, serving, staff, understanding
 
 program = typer.Typer(
     name="huiyin",
@@ -24,4 +24,5 @@ program.add_typer(feedback.program, name="feedback")
 program.add_typer(feedback.surveys_program, name="surveys")
 program.add_typer(contacts.program, name="contact")
 program.add_typer(dead_letters.program, name="dead")
+program.add_typer(nlu.program, name="nlu")
 understanding.add_to(program)

@@ -23,14 +23,22 @@ def add_to(program: typer.Typer) -> None:
     program.command("doctor")(doctor)
 
 
-def serve() -> None:
+def serve(
+    train: Annotated[
+        bool,
+        typer.Option(
+            "--train",
+            help="语义理解缺什么，就在后台准备、训练。 Prepare and train the understanding meanwhile if need be.",
+        ),
+    ] = False,
+) -> None:
     """启动服务：网页聊天、控制台、接口、后台任务。 Start everything; Ctrl-C stops it in good order."""
     settings = read_settings()
     _make_private(settings.var_dir)
     for sentence in settings.secrets.notes:
         note(sentence)
     bring_up_to_date(settings)
-    run(_serve(settings))
+    run(_serve(settings, train=train))
     note("已停止，数据都已存好。 Stopped; everything is stored.")
 
 
@@ -39,7 +47,7 @@ def _make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, *, train: bool) -> None:
     from bot.app import Installation
 
     def ready(found: Ready) -> None:
@@ -47,7 +55,7 @@ async def _serve(settings: Settings) -> None:
             note(line)
 
     async with Installation(settings) as installation:
-        await installation.serve(ready)
+        await installation.serve(ready, prepare_with=note if train else None)
 
 
 def banner(settings: Settings, ready: Ready) -> list[str]:
@@ -68,6 +76,8 @@ def banner(settings: Settings, ready: Ready) -> list[str]:
             "    账号 login     admin",
             f"    密码 password  {ready.first_password}",
         ]
+    if ready.understanding is not None:
+        lines += ["", f"  {ready.understanding}"]
     lines += ["", "  按 Ctrl-C 停止。 Press Ctrl-C to stop.", ""]
     return lines
 

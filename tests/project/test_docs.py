@@ -132,11 +132,7 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
         # A command may be followed by an argument in small letters.
         if words[:1] not in known and words[:2] not in known:
             unknown.append(named.strip())
-    if page.name == "CHANGELOG.md":
-        # It says which planned command is not there yet; once it is, that line must go.
-        assert unknown == ["nlu train"]
-    else:
-        assert unknown == []
+    assert unknown == []
 
 
 @pytest.mark.parametrize("page", READMES, ids=lambda page: page.name)
