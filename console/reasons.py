@@ -28,6 +28,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 
+_LATER = re.compile(r"(?P<done>.*) later=(?P<intent>\w+)( case=(?P<number>\S+))?")
+
 
 def stated(reason: str, language: str) -> str:
     """The reason in words; empty for none."""
@@ -36,6 +38,12 @@ def stated(reason: str, language: str) -> str:
     known = text(f"why.{reason}", language, default="")
     if known and "{" not in known:
         return known
+    later = _LATER.fullmatch(reason)
+    if later:
+        done = {"done": stated(later["done"], language), "number": later["number"] or ""}
+        intent = _intent_in_words(later["intent"], language)
+        said = text("why.later" if intent else "why.later_unclear", language).format(intent=intent, **done)
+        return said + (text("why.later_case", language).format(**done) if later["number"] else "")
     for pattern, key in _PATTERNS:
         found = pattern.fullmatch(reason)
         if found:
@@ -47,11 +55,18 @@ def _values(found: re.Match[str], language: str) -> dict[str, str]:
     values = {name: value or "" for name, value in found.groupdict().items()}
     if "score" in values:
         values["score"] = _percent(values["score"])
-    if values.get("intent") in INTENTS and language == "zh":
-        values["intent"] = INTENTS[values["intent"]].zh
+    if "intent" in values:
+        values["intent"] = _intent_in_words(values["intent"], language)
     if "reason" in values:
         values["reason"] = text(f"reason.{values['reason']}", language, default=values["reason"])
     return values
+
+
+def _intent_in_words(intent: str, language: str) -> str:
+    """The intent's name for staff; empty for ``none``."""
+    if intent not in INTENTS:
+        return "" if intent == "none" else intent
+    return INTENTS[intent].zh if language == "zh" else intent
 
 
 def _percent(score: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from desk import case_opening, follow_up, policy, sending, survey
+from desk import case_opening, follow_up, policy, sending, survey, understanding_again
 from desk.decision import Action, Decision, Situation, Tap
 from desk.follow_up import FollowUp
 from desk.intake import hash_bytes
@@ -107,6 +107,9 @@ class MessageTaking:
             decision = policy.decide_edit(situation, before.text)
         self._carry_out(unit, decision, incoming, conversation, message, before, case, now)
         unit.conversations.set_outcome(message.id, decision.reason, understanding, decision.action.value)
+        if understanding.degraded and before is None and incoming.button_id is None:
+            # A button says what it means by itself, and an edit is judged by its words alone.
+            understanding_again.schedule(unit, message, now)
 
     def _start(
         self,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from desk import media, order_answers, survey, wording
 from desk.decision import Action, Decision, Situation
 from desk.escalation import Escalation, Offer, is_angry, reason_for_rating, reason_to_escalate
-from desk.intents import AFFIRM, COMPLAINT, DENY, EXPERIENCES, FEEDBACK
+from desk.intents import AFFIRM, COMPLAINT, DENY, EXPERIENCES, FEEDBACK, REQUEST_HUMAN
 from desk.prompts import (
     ANYBODY,
     WHILE_WAITING,
@@ -62,6 +62,11 @@ MOST_CHOICES = 3
 LOST_AFTER = 2
 """Questions in a row without an answer until a person is offered."""
 
+NOT_UNDERSTOOD = "not_understood "
+"""How the reason of a miss begins."""
+ANSWERED_BY_FAQ = ("faq=", "unsure ")
+"""How the reasons of what the FAQ alone decided begin."""
+
 SMALL_TALK = "会话"
 """Category of FAQ entries that greet, thank and the like."""
 _QUESTION_MARKS = (
@@ -86,18 +91,35 @@ _QUESTION_ENDS = ("吗", "么", "呢", "没到", "没发")
 
 def decide(situation: Situation) -> Decision:
     """Decides what to do with one message."""
-    if _is_number_alone(situation.text):
-        # A digit answers a prompt or nothing: no intent may be guessed from it, only a shop's own wording.
-        exact = tuple(match for match in situation.understanding.matches if match.score >= 1.0)
-        bare = replace(situation.understanding, intent=None, matches=exact)
-        situation = replace(situation, understanding=bare)
+    understanding = believable(situation.text, situation.understanding)
+    situation = replace(situation, understanding=understanding)
     decision = _decide(situation)
     if situation.attachments and decision.replies and (decision.action is Action.ANSWER or decision.missed):
         # The answer goes by the words alone, and says so.
         said = media.beside_words(decision.replies[0], situation.attachments)
         decision = replace(decision, replies=(said, *decision.replies[1:]))
-    complains = sure_intent(situation.understanding) == COMPLAINT
+    complains = sure_intent(understanding) == COMPLAINT
     return replace(decision, angry=complains or is_angry(situation.text))
+
+
+def believable(text: str, understanding: Understanding) -> Understanding:
+    """The understanding without what is guessed from a number alone.
+
+    A digit answers a prompt or nothing, and an order number says nothing by itself: only the very wording
+    of one of the shop's entries counts there.
+    """
+    if not _is_number_alone(text):
+        return understanding
+    exact = tuple(match for match in understanding.matches if match.score >= 1.0)
+    return replace(understanding, intent=None, matches=exact)
+
+
+def is_understood(understanding: Understanding) -> bool:
+    """Whether there is anything to answer, to offer or to act upon: what has nothing is a miss."""
+    intent = sure_intent(understanding)
+    if intent in (REQUEST_HUMAN, AFFIRM, DENY) or intent in FEEDBACK:
+        return True
+    return bool(understanding.matches) and understanding.matches[0].score >= LIKELY
 
 
 def sure_intent(understanding: Understanding) -> str | None:
@@ -493,7 +515,7 @@ def _miss(situation: Situation, why: str) -> Decision:
     if lately is not None and not looks_like_a_question(situation.text):
         return _continue_comment(situation, lately)
     misses = situation.misses + 1
-    reason = f"not_understood {why} misses={misses}"
+    reason = f"{NOT_UNDERSTOOD}{why} misses={misses}"
     if misses >= LOST_AFTER:
         reply = say(wording.LOST_TWICE, reason, person_offer())
         return Decision(Action.OFFER, reason, (reply,), misses=misses, missed=True)

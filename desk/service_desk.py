@@ -65,7 +65,7 @@ class ServiceDesk:
         self._intake = Intake(transactions, clock)
         self._taking = MessageTaking(notifier, self._follow_up, settings)
         self._sending = Sending(self._follow_up, clock)
-        self._timers = Timers(transactions, scorer, notifier, self._follow_up, settings)
+        self._timers = Timers(transactions, scorer, notifier, self._follow_up, settings, self.understand)
         self._faq = FaqBook(-1, ())
 
     # --- Edges --------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ class ServiceDesk:
     # --- Timers -------------------------------------------------------------------------------------
 
     async def prepare_timers(self, timers: Sequence[Timer]) -> Mapping[int, Any]:
-        """Does what firing these timers needs outside a transaction: scoring comments.
+        """Does what firing these timers needs outside a transaction: scoring, understanding again.
 
         Returns:
             By timer id, what ``fire_timers`` must be given.

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from desk import case_opening, follow_up
+from desk import case_opening, follow_up, understanding_again
 from desk.errors import NotFoundError
 from desk.follow_up import FollowUp
 from desk.ports import SentimentScorer, StaffNotifier, Transactions, UnitOfWork
 from desk.settings import DeskSettings
+from desk.understanding_again import Understand
 from desk.values import Feedback, Sentiment, Timer
 
 RETENTION_TIMER = "retention"
@@ -28,15 +29,17 @@ class Timers:
         notifier: StaffNotifier,
         follow_up: FollowUp,
         settings: DeskSettings,
+        understand: Understand,
     ) -> None:
         self._transactions = transactions
         self._scorer = scorer
         self._notifier = notifier
         self._follow_up = follow_up
         self._settings = settings
+        self._understand = understand
 
     async def prepare(self, timers: Sequence[Timer]) -> Mapping[int, Any]:
-        """Does what firing these timers needs outside a transaction: scoring comments.
+        """Does what firing these timers needs outside a transaction: scoring, understanding again.
 
         Returns:
             By timer id, what ``fire`` must be given.
@@ -44,13 +47,14 @@ class Timers:
         Raises:
             UnderstandingError: The scorer failed; the timers are tried again later.
         """
+        again = await understanding_again.prepare(self._transactions, self._understand, timers)
         scored: dict[int, tuple[str, Sentiment]] = {}
         for timer in timers:
             if timer.kind == follow_up.SCORE_TIMER:
                 feedback = await self._get_feedback(int(timer.key))
                 if feedback.comment is not None:
                     scored[timer.id] = (feedback.comment, await self._scorer.score(feedback.comment))
-        return scored
+        return {**again, **scored}
 
     async def _get_feedback(self, feedback_id: int) -> Feedback:
         return await self._transactions.read(lambda unit: unit.surveys.get_feedback(feedback_id))
@@ -75,6 +79,9 @@ class Timers:
                 found = self._follow_up.conversation_of(unit, timer)
             elif timer.kind == case_opening.ALERT_TIMER:
                 found = unit.cases.get(int(timer.key)).conversation_id
+            elif timer.kind == understanding_again.AGAIN_TIMER:
+                message = understanding_again.find_message(unit, timer)
+                found = message.conversation_id if message is not None else None
             if found is not None:
                 touched.add(found)
         for conversation_id in sorted(touched):
@@ -91,6 +98,8 @@ class Timers:
             self._store_score(unit, timer, prepared, now)
         elif timer.kind == case_opening.ALERT_TIMER:
             self._repeat_alert(unit, timer, now)
+        elif timer.kind == understanding_again.AGAIN_TIMER:
+            understanding_again.fire(unit, self._notifier, timer, prepared, now)
         elif timer.kind == RETENTION_TIMER:
             self._apply_retention(unit, timer, now)
         else:

@@ -163,6 +163,17 @@ class SqlConversationStore:
             },
         )
 
+    def correct_understanding(self, message_id: int, reason: str, understanding: Understanding) -> None:
+        """Records what a customer's message is understood as now; what was done stays on record."""
+        self._session.execute(
+            CHANGE_MESSAGE,
+            {
+                "this_id": message_id,
+                "reason": reason,
+                "understanding": understanding_to_json(understanding),
+            },
+        )
+
     def find_newest_sent(
         self, conversation_id: int, before_message_id: int, written_by: datetime
     ) -> Message | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from desk.errors import ConflictError, NotFoundError
 from desk.values import FaqBook, FaqEntry
 from storage.conflicts import insert_unless_there, raise_counter, stored_id
-from storage.tables.care import CounterRow, FaqEntryRow, FaqMissRow
+from storage.tables.care import FAQ_MISSES, CounterRow, FaqEntryRow, FaqMissRow
 
 _COUNTER = "faq"
 _VERSION = select(CounterRow.value).where(col(CounterRow.name) == _COUNTER)
@@ -108,6 +109,10 @@ class SqlFaqStore:
             self._session,
             FaqMissRow(conversation_id=conversation_id, message_id=message_id, text=text, created_at=now),
         )
+
+    def delete_miss(self, message_id: int) -> None:
+        """Forgets that the message's question was not answered; does nothing where it was."""
+        self._session.execute(delete(FAQ_MISSES).where(FAQ_MISSES.c.message_id == message_id))
 
 
 def _to_entry(row: FaqEntryRow) -> FaqEntry:

@@ -31,7 +31,7 @@ from bot.logs import configure_logs
 from bot.settings import LogFormat, LogLevel, Settings, load_settings
 from bot.workers.inbox_worker import InboxWorker
 from desk.errors import UnderstandingError
-from desk.ports import UnitOfWork
+from desk.ports import Understander, UnitOfWork
 from desk.values import Role, Sentiment, SentimentLabel, StaffMember
 
 T = TypeVar("T")
@@ -313,7 +313,13 @@ Play = Callable[..., Any]
 """How a test that takes ``play_both`` names it."""
 
 
-def play(folder: Path, story: Story[T], channel: str = "webchat", **settings: str) -> T:
+def play(
+    folder: Path,
+    story: Story[T],
+    channel: str = "webchat",
+    understander: Understander | None = None,
+    **settings: str,
+) -> T:
     """Plays one story against a fresh installation in ``folder``, with customers of that channel."""
 
     if "DATABASE_URL" not in settings:
@@ -332,7 +338,11 @@ def play(folder: Path, story: Story[T], channel: str = "webchat", **settings: st
                 telegram.limits.on = False
                 changes |= telegram_settings(telegram)
             installation = Installation(
-                shop_settings(folder, **changes), scorer=scorer, clock=clock, pace=FreePace()
+                shop_settings(folder, **changes),
+                understander=understander,
+                scorer=scorer,
+                clock=clock,
+                pace=FreePace(),
             )
             await exits.enter_async_context(installation)
             await installation.prepare()

@@ -205,3 +205,7 @@ class FaqStore(Protocol):
     def record_miss(self, conversation_id: int, message_id: int, text: str, now: datetime) -> None:
         """Keeps a question that was not answered, for the owner."""
         ...
+
+    def delete_miss(self, message_id: int) -> None:
+        """Forgets that the message's question was not answered; does nothing where it was."""
+        ...

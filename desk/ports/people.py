@@ -148,6 +148,10 @@ class ConversationStore(Protocol):
         """Records what the desk did with a customer's message, and why."""
         ...
 
+    def correct_understanding(self, message_id: int, reason: str, understanding: Understanding) -> None:
+        """Records what a customer's message is understood as now; what was done stays on record."""
+        ...
+
     def find_newest_sent(
         self, conversation_id: int, before_message_id: int, written_by: datetime
     ) -> Message | None:

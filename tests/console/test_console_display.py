@@ -76,6 +76,10 @@ def test_money_and_times_read_as_people_write_them() -> None:
 
 
 def test_stated_reasons_are_told_in_words_and_unknown_ones_as_they_are() -> None:
+    later = "not_understood no_match misses=1 later=complaint case=HY-9"
+    assert stated(later, "zh") == "没听懂（连续第 1 次）；后来理解为“投诉”，补开了工单 HY-9"
+    assert stated("helped later=none", "en").endswith("; understood again later")
+    assert stated("told wonder", "zh") == "客户在反馈（wonder），已致谢"
     assert stated("told praise", "zh") == "客户在反馈（表扬），已致谢"
     assert stated("told praise", "en") == "Feedback (praise); thanked"
     assert stated("faq=delivery-time score=0.93", "zh") == "匹配问答“delivery-time”，把握 93%"

@@ -90,3 +90,9 @@ def test_a_question_without_an_answer_is_kept_once(database: Backend) -> None:
             lambda unit: unit.faq.record_miss(who.conversation.id, line.id, "能开发票吗", NOW + HOUR)
         )
     assert database.count("faq_misses", "text = '能开发票吗'") == 1
+    other = writes(database, who, "能开专票吗", "1:2")
+    for _ in range(2):
+        database.run(lambda unit: unit.faq.delete_miss(other.id))
+    assert database.count("faq_misses") == 1
+    database.run(lambda unit: unit.faq.delete_miss(line.id))
+    assert database.count("faq_misses") == 0
