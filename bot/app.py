@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -311,7 +311,7 @@ class Installation:
         supervisor.on_stop(prepared.set)
         self.add_workers(prepared)
         self._add_understanding(prepared, prepare_with)
-        with announced(self.settings, server.port):
+        with closing(server), announced(self.settings, server.port):
             await supervisor.run()
 
     def _add_understanding(self, prepared: asyncio.Event, prepare_with: Callable[[str], None] | None) -> None:

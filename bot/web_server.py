@@ -65,6 +65,10 @@ class WebServer:
         if self._server is not None:
             self._server.should_exit = True
 
+    def close(self) -> None:
+        """Gives the address free, once nobody serves there any more."""
+        self._socket.close()
+
 
 def _bind(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET

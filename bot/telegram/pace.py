@@ -192,8 +192,9 @@ class TelegramPace:
     def next_change(self) -> timedelta:
         """See ``Pace.next_change``. An answer that is awaited is no date; it changes things when it comes."""
         now = self._seconds_now()
-        moments = [self._all_held_until, self._overall.opens_at(now)]
-        moments.append(self._overall.opens_at(now, _PORTION))
+        if self._all_held_until > now:
+            return _rounded_up(self._all_held_until - now)
+        moments = [self._overall.opens_at(now), self._overall.opens_at(now, _PORTION)]
         wanted = _AT_ONCE if self._overall.room(now) < _PORTION else _PORTION
         moments.append(now + (wanted - self._count_tokens(now)) / self._per_second)
         moments += [
@@ -203,8 +204,7 @@ class TelegramPace:
         ]
         moments += self._held_until.values()
         ahead = [moment - now for moment in moments if now < moment < math.inf]
-        # Rounded up, so that whoever waits that long finds it so.
-        return timedelta(microseconds=math.ceil(min(ahead) * 1e6)) if ahead else timedelta(0)
+        return _rounded_up(min(ahead)) if ahead else timedelta(0)
 
     def _count_tokens(self, now: float) -> float:
         """What nobody waits for may leave evenly, and make good what was late; it never saves up a burst."""
@@ -225,3 +225,8 @@ class TelegramPace:
             limit = _Window(PER_GROUP, _MINUTE / self._speed) if is_group else _Private(1.0 / self._speed)
             self._limits[recipient] = limit
         return limit
+
+
+def _rounded_up(seconds: float) -> timedelta:
+    """So that whoever waits that long finds it over."""
+    return timedelta(microseconds=math.ceil(seconds * 1e6))
