@@ -15,9 +15,12 @@ from pathlib import Path
 
 from bot.commands.serving import find_serving
 from bot.findings import Finding, State
+from bot.nlu_server.inputs import environment_is_ready, fingerprint
+from bot.nlu_server.model_store import ModelRefusedError, ModelStore
 from bot.setting_rules import is_loopback
 from bot.settings import Settings, SettingsError, TelegramMode
-from desk.errors import DeskError
+from desk.errors import DeskError, UnderstandingError
+from nlu.rasa_client import RasaClient
 from storage import migrate
 from storage.connect import open_readonly, sqlite_path
 from storage.locks import AlreadyServingError, SingleServeLock
@@ -66,7 +69,8 @@ def check_all(load: Callable[[], Settings], unknown: Callable[[], tuple[str, ...
     yield _port(settings)
     yield _public_url(settings)
     yield from _telegram(settings)
-    yield from _off(settings)
+    yield _understanding(settings)
+    yield from _off()
 
 
 def _program() -> Iterator[Finding]:
@@ -262,9 +266,52 @@ async def _ask_telegram(settings: Settings, token: str) -> list[Finding]:
         await bot.session.close()
 
 
-def _off(settings: Settings) -> Iterator[Finding]:
-    if settings.nlu_url is None:
-        yield Finding(State.OFF, "Rasa 理解服务: 关闭，用问答检索 off, the FAQ search understands")
-    else:
-        yield Finding(State.WATCH, "Rasa 理解服务: 这个版本还没有接 not part of this version yet")
+def _understanding(settings: Settings) -> Finding:
+    shown = "语义理解 understanding"
+    if settings.nlu_url is not None:
+        well = asyncio.run(_ask_rasa(settings, settings.nlu_url))
+        if well:
+            return Finding(State.WELL, f"{shown}: {settings.nlu_url}")
+        return Finding(
+            State.MEND,
+            f"{shown}: {settings.nlu_url} 没有正常回答 does not answer as it should",
+            "检查 HUIYIN_NLU_URL、HUIYIN_NLU_TOKEN 和那个服务。"
+            " Check HUIYIN_NLU_URL, HUIYIN_NLU_TOKEN and that server.",
+        )
+    if not environment_is_ready():
+        return Finding(
+            State.OFF,
+            f"{shown}: 没有安装 Rasa，用问答检索 Rasa is not installed, the FAQ search understands",
+            "make nlu-setup，然后 and then huiyin nlu train",
+        )
+    store = ModelStore(settings.var_dir)
+    name = store.current_name()
+    if name is None:
+        return Finding(
+            State.OFF,
+            f"{shown}: 还没有训练，用问答检索 not trained, the FAQ search understands",
+            "huiyin nlu train",
+        )
+    try:
+        model = store.check(name)
+    except (ModelRefusedError, SettingsError) as error:
+        return Finding(State.MEND, f"{shown}: {error}", "huiyin nlu train --force")
+    if model.fingerprint != fingerprint():
+        told = f"{shown}: {name} 之后有改动 was trained before changes"
+        return Finding(State.WATCH, told, "huiyin nlu train")
+    return Finding(State.WELL, f"{shown}: Rasa, {name}")
+
+
+async def _ask_rasa(settings: Settings, url: str) -> bool:
+    token = settings.nlu_token.get_secret_value() if settings.nlu_token is not None else None
+    client = RasaClient(url, token, ())
+    try:
+        return (await client.status()).ready
+    except UnderstandingError:
+        return False
+    finally:
+        await client.close()
+
+
+def _off() -> Iterator[Finding]:
     yield Finding(State.OFF, "浏览器 Chromium: 不需要 not needed to run")

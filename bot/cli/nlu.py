@@ -36,9 +36,13 @@ def train(
 
 
 async def _train(settings: Settings, *, force: bool) -> None:
+    from bot.nlu_server.inputs import environment_is_ready
     from bot.nlu_server.model_store import ModelStore
+    from bot.nlu_server.training import NO_ENVIRONMENT
     from bot.nlu_server.training import train as train_model
 
+    if not environment_is_ready():
+        fail(NO_ENVIRONMENT)
     shown = ""
 
     def report(stage: str, done: int, total: int) -> None:
@@ -68,9 +72,11 @@ def models() -> None:
     from bot.nlu_server.model_store import ModelRefusedError, ModelStore
 
     store = ModelStore(quiet_settings().var_dir)
-    names, current, now = store.names(), store.current_name(), fingerprint()
+    names, current = store.names(), store.current_name()
     if not names:
         note("还没有模型；运行 huiyin nlu train。 There is no model yet; train one with: huiyin nlu train")
+        return
+    now = fingerprint()
     refused = False
     for name in names:
         mark = "*" if name == current else " "

@@ -113,13 +113,16 @@ class RasaKeeper:
     async def _look(self) -> None:
         self._rasa.expected = self.is_expected()
         wanted = self._store.current_name()
-        if wanted is None or wanted == self._refused:
+        if wanted == self._refused:
             wanted = None
         if self._server is None:
             if wanted is not None and self._can_start() and _seconds() >= self._again_at:
                 await self._start(wanted)
             return
-        if wanted is not None and wanted != self._server.model.name:
+        if wanted == self._server.model.name:
+            # Somebody went back to it from a model that was no good.
+            self._refused, self._trouble = None, ""
+        elif wanted is not None:
             await self._exchange(self._server, wanted)
         await self._watch(self._server)
 
