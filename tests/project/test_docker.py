@@ -37,9 +37,15 @@ def stage(name: str) -> list[tuple[str, str]]:
 
 def test_stages_stand_on_one_pinned_image_and_the_last_is_the_app() -> None:
     froms = [arguments for instruction, arguments in instructions() if instruction == "FROM"]
-    assert froms == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE} AS app"]
-    (image,) = [arguments for instruction, arguments in instructions() if instruction == "ARG"]
+    assert froms == [
+        "${PYTHON_IMAGE} AS build",
+        "${NLU_PYTHON_IMAGE} AS nlu-build",
+        "${NLU_PYTHON_IMAGE} AS nlu",
+        "${PYTHON_IMAGE} AS app",
+    ]
+    image, nlu_image = [arguments for instruction, arguments in instructions() if instruction == "ARG"]
     assert re.fullmatch(r"PYTHON_IMAGE=python:3\.1[1-4][\d.]*-slim-[a-z]+", image)
+    assert re.fullmatch(r"NLU_PYTHON_IMAGE=python:3\.10[\d.]*-slim-[a-z]+", nlu_image)
 
 
 def test_the_app_runs_as_nobody_in_particular_and_stops_in_order() -> None:
@@ -74,7 +80,7 @@ def test_the_image_holds_every_room_and_nothing_else_of_ours() -> None:
     assert "*" in allowed
     sources = {
         source
-        for name in ("build", "app")
+        for name in ("build", "nlu-build", "nlu", "app")
         for i, a in stage(name)
         if i == "COPY"
         for source in a.split()[:-1]
@@ -96,6 +102,8 @@ def services() -> dict[str, Any]:
 
 
 def test_compose_has_no_default_password(services: dict[str, Any]) -> None:
+    for name in ("app", "nlu"):
+        assert services[name]["environment"]["HUIYIN_NLU_TOKEN"].startswith("${HUIYIN_NLU_TOKEN:?")
     for name, variable in (("app", "PGPASSWORD"), ("db", "POSTGRES_PASSWORD")):
         assert services[name]["environment"][variable].startswith("${POSTGRES_PASSWORD:?")
     assert "@db/" in services["app"]["environment"]["HUIYIN_DATABASE_URL"]
@@ -105,6 +113,33 @@ def test_compose_has_no_default_password(services: dict[str, Any]) -> None:
 def test_compose_opens_nothing_beyond_this_machine(services: dict[str, Any]) -> None:
     assert services["app"]["ports"] == ["127.0.0.1:8080:8080"]
     assert "ports" not in services["db"]
+    assert "ports" not in services["nlu"]
+    # Rasa hears the app on a network without a way out, and nobody else.
+    assert services["nlu"]["networks"] == ["understanding"]
+    assert services["app"]["networks"] == ["default", "understanding"]
+    networks = yaml.safe_load((ROOT / "compose.yml").read_text("utf-8"))["networks"]
+    assert networks == {"understanding": {"internal": True}}
+
+
+def test_understanding_runs_unprivileged_and_the_app_does_not_wait_for_it(services: dict[str, Any]) -> None:
+    nlu = dict(stage("nlu"))
+    assert nlu["USER"] == "10002"
+    assert nlu["STOPSIGNAL"] == "SIGTERM"
+    assert "RASA_TELEMETRY_ENABLED=false" in nlu["ENV"]
+    assert services["nlu"]["build"]["target"] == "nlu"
+    assert services["nlu"]["read_only"] is True
+    assert services["nlu"]["cap_drop"] == ["ALL"]
+    assert "nlu" not in services["app"]["depends_on"]
+    assert services["app"]["environment"]["HUIYIN_NLU_URL"] == "http://nlu:5005"
+    refused = subprocess.run(
+        [sys.executable, ROOT / "bot" / "nlu_server" / "container.py"],
+        env={"HUIYIN_NLU_TOKEN": "short", "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "at least 24 random characters" in refused.stderr
 
 
 def test_compose_keeps_data_and_waits_for_the_database(services: dict[str, Any]) -> None:
