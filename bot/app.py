@@ -52,6 +52,7 @@ from desk.ports import Pace, Sender, SentimentScorer, Understander, UnitOfWork
 from desk.service_desk import RETENTION_TIMER, ServiceDesk
 from desk.settings import DeskSettings
 from desk.staff_desk import StaffDesk
+from desk.understanding_again import AGAIN_TIMER
 from desk.values import ChannelCapabilities, InboxItem
 from nlu.faq_search import FaqSearch
 from nlu.snownlp_scorer import SnowNlpScorer
@@ -402,8 +403,8 @@ class Installation:
         ]
 
     def timer_workers(self) -> list[TimerWorker]:
-        """One for everything quick, and one for scoring, which may take its time."""
-        slow = {SCORE_TIMER}
+        """One for everything quick, and one for scoring and understanding, which may take their time."""
+        slow = {SCORE_TIMER, AGAIN_TIMER}
         parts = (self.database, self.wakeups, self.service_desk, self.owner, self.clock)
         return [
             TimerWorker(*parts, without=slow),
