@@ -56,6 +56,7 @@ class Preparation:
         clock: The clock.
         tell: Shows a sentence to the person at the keyboard.
         make: Another way to make the environment, for tests.
+        is_ready: Whether the environment is there already.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class Preparation:
         clock: Callable[[], datetime],
         tell: Callable[[str], None],
         make: Callable[[], Awaitable[bool]] = make_environment,
+        is_ready: Callable[[], bool] = environment_is_ready,
     ) -> None:
         self._store = store
         self._keeper = keeper
         self._clock = clock
         self._tell = tell
         self._make = make
+        self._is_ready = is_ready
         keeper.preparing = True
 
     async def run(self) -> None:
@@ -87,7 +90,7 @@ class Preparation:
             self._keeper.preparing = False
 
     async def _prepare(self) -> None:
-        if not environment_is_ready() and not await self._make():
+        if not self._is_ready() and not await self._make():
             self._tell(_ALONE)
             _log.warning("understanding_not_prepared", reason="no_environment")
             return
