@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +17,7 @@ from bot.cli.terminal import note, quiet_settings, run
 if TYPE_CHECKING:
     from bot.settings import Settings
     from desk.decision import Situation
-    from desk.ports import SentimentScorer
+    from desk.ports import SentimentScorer, Understander
     from desk.values import FaqBook, Sentiment, Understanding
 
 
@@ -60,22 +60,44 @@ def _find_faq(settings: Settings) -> FaqBook:
 async def _understand_all(settings: Settings, faq: FaqBook, lines: Iterable[str], feedback: bool) -> None:
     from bot.commands.faq import known_variables
     from desk.texts import storable
-    from nlu.faq_search import FaqSearch
     from nlu.snownlp_scorer import SnowNlpScorer
 
-    search, scorer = FaqSearch(), SnowNlpScorer()
+    scorer = SnowNlpScorer()
     variables = known_variables(settings)
+    understander, close = _understander(settings)
     try:
         for line in lines:
             text = storable(line)
-            understanding = await search.understand(text, faq)
+            understanding = await understander.understand(text, faq)
             situation = _fresh(text, understanding, faq, variables, feedback)
             told = await tell(situation, scorer)
             sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
             # Whoever feeds us line by line waits for each answer.
             sys.stdout.flush()
     finally:
+        await close()
         scorer.close()
+
+
+def _understander(settings: Settings) -> tuple[Understander, Callable[[], Awaitable[None]]]:
+    """Who understands, and how to end it: the server of ``NLU_URL`` beside the FAQ search, or that alone."""
+    from desk.intents import INTENTS
+    from nlu.faq_search import FaqSearch
+    from nlu.intent_entries import entries_of
+    from nlu.rasa_client import RasaClient, RasaUnderstander
+
+    if settings.nlu_url is None:
+
+        async def nothing_to_end() -> None:
+            """The search holds nothing."""
+
+        note(
+            "没有设置 HUIYIN_NLU_URL，只按问答搜索。 HUIYIN_NLU_URL is not set; this is the FAQ search alone."
+        )
+        return FaqSearch(), nothing_to_end
+    token = settings.nlu_token.get_secret_value() if settings.nlu_token is not None else None
+    client = RasaClient(settings.nlu_url, token, INTENTS)
+    return RasaUnderstander(client, FaqSearch(), entries_of), client.close
 
 
 async def tell(situation: Situation, scorer: SentimentScorer) -> dict[str, Any]:
@@ -88,6 +110,8 @@ async def tell(situation: Situation, scorer: SentimentScorer) -> dict[str, Any]:
     return {
         "text": situation.text,
         "intent": _intent(understanding),
+        "source": understanding.source,
+        "degraded": understanding.degraded,
         "confidence": round(understanding.confidence, 4),
         "action": decision.action.value,
         "entities": [{"name": name, "value": value} for name, value in understanding.entities],
@@ -102,13 +126,13 @@ async def tell(situation: Situation, scorer: SentimentScorer) -> dict[str, Any]:
 
 
 def _intent(understanding: Understanding) -> str | None:
-    """The intent, or where the understander names none, the FAQ entry that is likely meant."""
+    """The intent, or where the understander names none, that of the FAQ entry that is likely meant."""
     from desk import policy
 
     if understanding.intent is not None or not understanding.matches:
         return understanding.intent
     best = understanding.matches[0]
-    return best.entry.slug if best.score >= policy.LIKELY else None
+    return (best.entry.intent or None) if best.score >= policy.LIKELY else None
 
 
 def _sentiment(text: str, sentiment: Sentiment) -> dict[str, Any]:

@@ -343,7 +343,9 @@ def test_understand_says_what_the_bot_would_do_and_why(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["action"] for one in told[:4]] == ["answer", "person", "person", "none"]
-    assert told[0]["intent"] == "ship-time"
+    assert told[0]["intent"] == "shipping_time"
+    assert (told[0]["source"], told[0]["degraded"]) == ("faq-search", False)
+    assert "NLU_URL" in done.stderr
     assert told[2]["sentiment"]["upset"] == "angry"
     assert "骗子" in told[2]["sentiment"]["evidence"]
     for one in told:
