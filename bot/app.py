@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -103,6 +104,7 @@ class Installation:
         scorer: Another than SnowNLP, for tests.
         clock: Another than the machine's, for tests.
         pace: Other limits than Telegram's, for tests and measurements.
+        models_in: Another folder than ``VAR_DIR`` whose models are used.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Installation:
         scorer: SentimentScorer | None = None,
         clock: Callable[[], datetime] = now_utc,
         pace: Pace | None = None,
+        models_in: Path | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -127,6 +130,7 @@ class Installation:
         self._rasa = OptionalRasa(FaqSearch()) if understander is None else None
         # Set in ``serve`` only: nothing else is worth half a gigabyte of memory.
         self._rasa_watch: RasaKeeper | RemoteRasa | None = None
+        self._models_in = models_in or settings.var_dir
         web_sender = WebChatSender()
         capabilities = {
             WebChatSender.channel: WebChatSender.capabilities,
@@ -326,7 +330,7 @@ class Installation:
             self._rasa_watch = remote
             supervisor.add("understanding", partial(remote.run, supervisor.is_stopping), listens=True)
             return
-        store = ModelStore(settings.var_dir)
+        store = ModelStore(self._models_in)
         keeper = RasaKeeper(store, self._rasa)
         self._rasa_watch = keeper
         # Ended after all workers, which may be understanding their last messages.

@@ -71,7 +71,8 @@ async def serve_demo(settings: Settings, *, fresh: bool, tell: Callable[[str], N
         remove_data(settings)
         tell("正在准备示例店铺，大约十秒…… Preparing the sample shop, about ten seconds …")
         await seed(settings)
-    async with Installation(settings) as installation:
+    # The model of the real installation beside it: it holds nothing of a shop.
+    async with Installation(settings, models_in=settings.var_dir.parent) as installation:
         welcome = await prepare_welcome(installation)
 
         def ready(found: Ready) -> None:
