@@ -21,6 +21,8 @@ from desk.errors import ConflictError
 
 _log = structlog.get_logger(__name__)
 
+# Our settings hold secrets; what the `make run` above us was told is not meant for this one.
+_NOT_FOR_MAKE = ("HUIYIN_", "MAKE", "MFLAGS")
 _ALONE = (
     "语义理解没有准备好，先用问答检索，其他功能照常。"
     " Understanding could not be prepared; the FAQ search understands alone and all else works."
@@ -35,7 +37,7 @@ async def make_environment() -> bool:
     # Its own output goes to our standard error; standard output is for results.
     process = await asyncio.create_subprocess_exec(
         make, "--silent", "nlu-setup", cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=2,
-        env={name: value for name, value in os.environ.items() if not name.startswith("HUIYIN_")},
+        env={name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_MAKE)},
         start_new_session=True,
     )  # fmt: skip
     try:
