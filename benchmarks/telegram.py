@@ -1,6 +1,6 @@
 """Measures the bot in Telegram: replies a second, and the time from a customer's message to its reply.
 
-    .venv/bin/python benchmarks/telegram.py [--rounds 3] [--messages 300] [--seconds 20] [--mode polling|webhook]
+    .venv/bin/python benchmarks/telegram.py [--rounds 3] [--messages 300] [--seconds 20] [--rate 25] [--mode polling|webhook]
 
 This process is the stand-in Bot API of the tests (``tests/telegram_api``) and its customers. ``huiyin serve``
 runs as a process of its own with SQLite in a temporary folder and its FAQ search. Beside it stands a bare
@@ -44,7 +44,6 @@ CROWD = 60
 """Customers whose messages lie there at once."""
 ECHO_TIMES = 4
 """So many times more messages for the echo bot, which would be done too soon."""
-PER_SECOND = 25
 TAKING_TURNS = 75
 TALKERS = 1_000_000
 """The first of the customers' numbers."""
@@ -83,11 +82,11 @@ class Contestant:
         self.api.limits.on = False
         return await self._talk(self._customers(CROWD), messages // CROWD)
 
-    async def keep_up(self, seconds: float) -> Round:
-        """Hands over messages evenly, with Telegram's limits in force."""
+    async def keep_up(self, seconds: float, rate: float) -> Round:
+        """Hands over so many messages a second, evenly, with Telegram's limits in force."""
         self.api.limits.on = True
         customers = self._customers(TAKING_TURNS)
-        return await self._talk(customers, round(seconds * PER_SECOND / TAKING_TURNS), 1 / PER_SECOND)
+        return await self._talk(customers, round(seconds * rate / TAKING_TURNS), 1 / rate)
 
     def _customers(self, count: int) -> list[int]:
         first, self._next_customer = self._next_customer, self._next_customer + count
@@ -308,13 +307,13 @@ async def measure(arguments: argparse.Namespace) -> None:
     if not arguments.seconds:
         return
     print(
-        f"\n| {PER_SECOND} a second for {arguments.seconds:g} s | p50 ms | p99 ms | longest ms | CPU ms each |"
+        f"\n| {arguments.rate:g} a second for {arguments.seconds:g} s | p50 ms | p99 ms | longest ms | CPU ms each |"
     )
     print("|---|---|---|---|---|")
     for mode in modes:
         async with contest(mode, free=False) as bots:
             for bot in bots:
-                before, seen = load(), await bot.keep_up(arguments.seconds)
+                before, seen = load(), await bot.keep_up(arguments.seconds, arguments.rate)
                 print(
                     f"| {bot.name}, {mode}, load {before} | {quantile(seen.waited, 0.5)} | {quantile(seen.waited, 0.99)} "
                     f"| {quantile(seen.waited, 1)} | {cpu([seen])} |",
@@ -346,6 +345,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--messages", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--rate", type=float, default=25.0)
     parser.add_argument("--mode", choices=MODES)
     parser.add_argument("--serve-free", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
