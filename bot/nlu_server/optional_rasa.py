@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from bot.nlu_server.entries import entries_of
 from desk.errors import UnderstandingError
 from desk.ports import Understander
 from desk.values import FaqBook, Understanding
+from nlu.intent_entries import entries_of
 from nlu.rasa_client import FIGURES, Parsed, RasaClient, RasaUnderstander
 
 UP = "rasa_up"
