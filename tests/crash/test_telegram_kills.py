@@ -13,7 +13,7 @@ from crash_runs import copy_place, play_load, play_story
 from crash_scripts import asks_once, buy, is_asked_after_delivery
 from crash_staff import hire
 from crash_sweeps import FULL, SEED, kills, run, sweep
-from crash_telegram import MODES, POLLING, TelegramWorld, telegram, telegram_settings
+from crash_telegram import MODES, TelegramWorld, telegram, telegram_settings
 from crash_telegram_scripts import (
     COLLEAGUE,
     GROUP,
