@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,13 +91,14 @@ def test_a_screen_stays_alive_while_somebody_looks_at_a_picture(tmp_path: Path) 
             shop, media_files={"telegram": files}, public_url="http://127.0.0.1", is_stopping=stopping.is_set
         )
         server = WebServer(app, Address("127.0.0.1", 0))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(server.run())
-            try:
-                await look(shop, f"http://127.0.0.1:{server.port}")
-            finally:
-                stopping.set()
-                server.stop()
+        with closing(server):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(server.run())
+                try:
+                    await look(shop, f"http://127.0.0.1:{server.port}")
+                finally:
+                    stopping.set()
+                    server.stop()
 
     stopping = asyncio.Event()
     play(tmp_path, story)
