@@ -48,7 +48,7 @@ doctor: setup ## Tell what is missing and how to mend it 检查安装
 	@exec $(BIN)/huiyin doctor
 
 test: setup-dev check ## Check the code and run every test 全部检查和测试
-	@$(TESTED) -n 3 --dist worksteal -m "not crash" --durations=15 \
+	@$(TESTED) -n 2 --dist worksteal -m "not crash" --durations=15 \
 		--cov=desk --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 	@$(TESTED) -m crash
 

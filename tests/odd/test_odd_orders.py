@@ -77,7 +77,8 @@ _forgeries = st.one_of(
     st.tuples(st.just("header"), st.integers(0, 2), odd_header_values),
     st.tuples(st.just("stamp"), st.sampled_from(_STAMPS)),
     st.tuples(st.just("late"), st.integers(301, 10**12)),
-    st.tuples(st.just("early"), st.integers(301, 10**12)),
+    # A busy machine may take a while to look, and what was a second too early is then in time.
+    st.tuples(st.just("early"), st.integers(400, 10**12)),
     st.tuples(st.just("drop"), st.sets(st.integers(0, 2), min_size=1)),
     st.tuples(st.just("key"), st.binary(min_size=1, max_size=64)),
     st.tuples(st.just("version"), st.sampled_from([b"v1a", b"v2", b"V1", b"", b"v", b"v1 v1", b"\xff"])),
