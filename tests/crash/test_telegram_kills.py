@@ -24,7 +24,10 @@ from crash_telegram_scripts import (
     write_and_go,
 )
 
-pytestmark = pytest.mark.crash
+pytestmark = [
+    pytest.mark.crash,
+    pytest.mark.skipif(not FULL, reason="make test-crash kills under Telegram's traffic"),
+]
 
 KILLS = max(1, kills(40) // 4)
 """In each mode; the web chat has the whole number."""
